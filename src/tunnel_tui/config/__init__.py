@@ -1,0 +1,1 @@
+"""The wish: which tunnels a person wants, as the configuration file says."""

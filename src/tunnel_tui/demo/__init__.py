@@ -1,0 +1,1 @@
+"""Tunnels that really run, without anything to set up: embedded SSH servers."""

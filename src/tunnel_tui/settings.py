@@ -1,0 +1,106 @@
+"""Environment and options → paths and limits, decided once at start."""
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.model import DirectionMode
+
+CONTAINER_CONFIG = "/etc/autossh/config/config.yaml"
+DEFAULT_STATE_FILE = "/tmp/autossh_tunnels.state"
+DEFAULT_LOG_DIR = "/tmp/autossh-logs"
+MAX_STARTING = 8
+"""Tunnels in STARTING at a time: 100 at once against a default sshd are refused in scores."""
+STOP_GRACE = 5.0
+"""Seconds between TERM and KILL."""
+LOG_CAP = 10 * 1024 * 1024
+"""Bytes after which a log is copied and truncated."""
+
+
+class Settings(NamedTuple):
+    """Where things are. All paths are absolute.
+
+    Attributes:
+        config_file: the tunnels.
+        ssh_config_dir: its `config`, if it exists, is passed to ssh with `-F`.
+        data_dir: history, accepted host keys, watcher lock; mode 0700.
+        socket_dir: control sockets of interactive tunnels; mode 0700.
+        gate_time: AUTOSSH_GATETIME as given, or None.
+    """
+
+    config_file: str
+    ssh_config_dir: str
+    state_file: str
+    log_dir: str
+    data_dir: str
+    socket_dir: str
+    direction_mode: DirectionMode = DirectionMode.DEFAULT
+    gate_time: str | None = None
+
+    @property
+    def ssh_config_file(self) -> str:
+        """The ssh configuration inside `ssh_config_dir`, whether or not it exists."""
+        return os.path.join(self.ssh_config_dir, "config")
+
+    @property
+    def known_hosts_file(self) -> str:
+        """Host keys accepted by us; `~/.ssh` is read-only in the container."""
+        return os.path.join(self.data_dir, "known_hosts")
+
+    @property
+    def history_file(self) -> str:
+        """The journal of state changes."""
+        return os.path.join(self.data_dir, "history.jsonl")
+
+    def log_file(self, tunnel_hash: str) -> str:
+        """The log of one tunnel."""
+        return os.path.join(self.log_dir, f"tunnel-{tunnel_hash}.log")
+
+    def control_socket(self, name: str) -> str:
+        """The control socket of one login or (as the shell scripts did) one tunnel."""
+        return os.path.join(self.socket_dir, name)
+
+
+def load_settings(
+    environment: Mapping[str, str],
+    config_file: str | None = None,
+    ssh_config_dir: str | None = None,
+    state_file: str | None = None,
+) -> Settings:
+    """Decide the paths: option before environment before default.
+
+    Raises:
+        TunnelTuiError: `TUNNEL_DIRECTION_MODE` is neither `default` nor `ssh-standard`.
+    """
+    home = environment.get("HOME") or os.path.expanduser("~")
+    xdg_config = environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    xdg_state = environment.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
+    own_config = os.path.join(xdg_config, "tunnel-tui", "config.yaml")
+    default_config = CONTAINER_CONFIG if os.path.exists(CONTAINER_CONFIG) else own_config
+
+    def chosen(option: str | None, variable: str, default: str) -> str:
+        value = option or environment.get(variable) or default
+        return os.path.abspath(os.path.expanduser(value))
+
+    return Settings(
+        config_file=chosen(config_file, "AUTOSSH_CONFIG_FILE", default_config),
+        ssh_config_dir=chosen(ssh_config_dir, "SSH_CONFIG_DIR", os.path.join(home, ".ssh")),
+        state_file=chosen(state_file, "AUTOSSH_STATE_FILE", DEFAULT_STATE_FILE),
+        log_dir=chosen(None, "AUTOSSH_LOG_DIR", DEFAULT_LOG_DIR),
+        data_dir=os.path.join(xdg_state, "tunnel-tui"),
+        socket_dir=os.path.join(home, ".autossh-sockets"),
+        direction_mode=_direction_mode(environment.get("TUNNEL_DIRECTION_MODE", "")),
+        gate_time=environment.get("AUTOSSH_GATETIME") or None,
+    )
+
+
+def _direction_mode(text: str) -> DirectionMode:
+    try:
+        return DirectionMode(text or "default")
+    except ValueError:
+        raise TunnelTuiError(
+            "TUNNEL_DIRECTION_MODE is not understood",
+            f"found {text!r}",
+            "use default or ssh-standard",
+        ) from None

@@ -1,0 +1,1 @@
+"""Who acts: starts, stops, cleans up and applies changes."""

@@ -1,0 +1,1 @@
+"""The machine, knowing no tunnels: processes, sockets, files, events."""

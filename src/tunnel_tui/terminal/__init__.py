@@ -1,0 +1,1 @@
+"""An embedded terminal: PTY session, screen model, key encoding."""
