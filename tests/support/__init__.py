@@ -1,0 +1,1 @@
+"""What the tests stand on: real servers, isolated environments, waiting with a deadline."""
