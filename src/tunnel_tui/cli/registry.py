@@ -1,0 +1,205 @@
+"""The table of commands: where each lives, what it takes, how it is explained.
+
+Dispatch, help and completion all read this table, so a new command is one row here and one
+function `(Context) -> int` in a module that is imported only when the command is given.
+"""
+
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """One option. An empty `metavar` makes it a flag."""
+
+    long: str
+    help: str
+    short: str = ""
+    metavar: str = ""
+
+
+class Command(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        module: below `tunnel_tui.cli`.
+        function: takes a Context, returns an exit code.
+        group: a key of GROUPS; empty hides the command from help and completion.
+        operands: `<x>` is required, `[x]` may be left out, a trailing `...` repeats.
+        resident: runs until a person ends it (the collector of garbage stays on).
+    """
+
+    module: str
+    function: str
+    group: str
+    help: str
+    operands: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    details: str = ""
+    resident: bool = False
+
+    @property
+    def names_tunnels(self) -> bool:
+        """True where an operand is a tunnel, so that completion offers their names."""
+        return any("tunnel" in operand for operand in self.operands)
+
+
+GROUPS = {
+    "all": "All tunnels",
+    "one": "One tunnel",
+    "config": "Configuration",
+    "more": "More",
+}
+
+GLOBAL_OPTIONS = (
+    Option("--config", "configuration file", "-c", "FILE"),
+    Option("--ssh-config", "directory of the ssh configuration", "-s", "DIR"),
+    Option("--state-file", "state file", "-f", "FILE"),
+    Option("--help", "show this help", "-h"),
+    Option("--version", "show the version", "-v"),
+)
+
+JSON = Option("--json", "print JSON for programs")
+FULL = Option("--full", "stop every tunnel first instead of keeping those that did not change")
+NO_WAIT = Option("--no-wait", "return as soon as the process is there")
+LONG = Option("--long", "add reasons, advice and processes, as on a terminal", "-l")
+QUIET = Option("--quiet", "say nothing but errors", "-q")
+FOLLOW = Option("--follow", "go on as lines arrive (here -f is not the state file)", "-f")
+LINES = Option("--lines", "how many lines from the end (default 50)", "-n", "N")
+TIMEOUT = Option("--timeout", "seconds until giving up (default 60)", "-t", "SECONDS")
+FOR = Option("--for", "running (default), starting, stopped, dead or interactive", "", "STATE")
+
+_SMART = (
+    "Without --full, tunnels that left the file are stopped, new ones are started, and those\n"
+    "that did not change stay connected. Interactive tunnels wait for a person."
+)
+_NAMING = "A tunnel is its name, its hash, or the first 8 or more characters of the hash."
+_START_ONE = (
+    f"{_NAMING}\nWaits up to 12 seconds for the tunnel to carry traffic and says why if it does not."
+)
+
+COMMANDS: dict[str, Command] = {
+    "start": Command(
+        "bulk", "start", "all", "start what the file asks for", (), (FULL, JSON, QUIET), _SMART
+    ),
+    "stop": Command("bulk", "stop", "all", "stop every tunnel", (), (JSON, QUIET)),
+    "restart": Command(
+        "bulk", "restart", "all", "the same as start", (), (FULL, JSON, QUIET), _SMART
+    ),
+    "status": Command(
+        "status",
+        "status",
+        "all",
+        "what is true of every tunnel now",
+        (),
+        (LONG, JSON),
+        "RUNNING means that traffic passes. STARTING and DEAD have a reason (--long).",
+    ),
+    "list": Command("listing", "list_tunnels", "all", "the configured tunnels", (), (JSON,)),
+    "stats": Command("status", "stats", "all", "how many tunnels are in which state", (), (JSON,)),
+    "logs": Command(
+        "logs",
+        "logs",
+        "all",
+        "the log of one tunnel, or the newest lines of all",
+        ("[tunnel]",),
+        (FOLLOW, LINES, JSON),
+        _NAMING,
+        resident=True,
+    ),
+    "cleanup": Command(
+        "repair",
+        "cleanup",
+        "all",
+        "remove what dead processes left behind, end orphans, adopt lost tunnels",
+        (),
+        (JSON, QUIET),
+    ),
+    "wait": Command(
+        "waiting",
+        "wait",
+        "all",
+        "wait until tunnels are in a state",
+        ("[tunnel ...]",),
+        (FOR, TIMEOUT, JSON, QUIET),
+        "Without names: every configured tunnel that needs no login.\n"
+        "Exit code 1 if none got there in time, 3 if only some did.",
+        resident=True,
+    ),
+    "health": Command(
+        "waiting",
+        "health",
+        "all",
+        "one line; exit code 0 if every tunnel that should run does, else 1",
+        (),
+        (JSON,),
+    ),
+    "start-tunnel": Command(
+        "single",
+        "start",
+        "one",
+        "start tunnels by name or hash",
+        ("<tunnel ...>",),
+        (NO_WAIT, JSON, QUIET),
+        _START_ONE,
+    ),
+    "stop-tunnel": Command(
+        "single",
+        "stop",
+        "one",
+        "stop tunnels by name or hash",
+        ("<tunnel ...>",),
+        (JSON, QUIET),
+        _NAMING,
+    ),
+    "restart-tunnel": Command(
+        "single",
+        "restart",
+        "one",
+        "stop and start tunnels by name or hash",
+        ("<tunnel ...>",),
+        (NO_WAIT, JSON, QUIET),
+        _START_ONE,
+    ),
+    "show-tunnel": Command(
+        "show", "show_tunnel", "one", "everything about one tunnel", ("<tunnel>",), (JSON,), _NAMING
+    ),
+    "config": Command("listing", "config", "config", "the paths in use", (), (JSON,)),
+    "validate": Command(
+        "repair", "validate", "config", "check the file, every mistake at once", (), (JSON,)
+    ),
+    "parse": Command(
+        "listing",
+        "parse",
+        "config",
+        "the file as tab-separated fields",
+        (),
+        (JSON,),
+        "Fields: remote_host remote_port local_port direction name hash interactive.",
+    ),
+    "hash": Command(
+        "listing",
+        "hash_tunnel",
+        "config",
+        "the hash of a tunnel",
+        ("<name>", "<host>", "<port>", "<local>", "<dir>", "[interactive]"),
+        (JSON,),
+    ),
+    "demo": Command(
+        "launch", "demo", "more", "open the app on servers of its own", ("[...]",), resident=True
+    ),
+    "completion": Command(
+        "completion",
+        "completion",
+        "more",
+        "print the completion script of a shell",
+        ("<bash|zsh|fish>",),
+        (),
+        "bash: eval \"$(tunnel-tui completion bash)\"\n"
+        "zsh:  eval \"$(tunnel-tui completion zsh)\"\n"
+        "fish: tunnel-tui completion fish | source",
+    ),
+    "help": Command("help", "help_command", "more", "explain a command", ("[command]",)),
+    "complete-tunnels": Command("completion", "tunnels", "", "tunnel names for completion"),
+}
+
+APP = Command("launch", "app", "", "open the app", resident=True)
+"""What runs when no command is given."""
