@@ -1,1 +1,1 @@
-"""Tunnels that really run, without anything to set up: embedded SSH servers."""
+"""The demo: SSH servers of its own, believable tunnels, and nothing left when it ends."""

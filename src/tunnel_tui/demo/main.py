@@ -1,0 +1,130 @@
+"""`tunnel-tui demo`: hold a keeper, open the app on its tunnels, leave nothing behind."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from types import FrameType
+from typing import Any, NamedTuple
+
+from tunnel_tui.demo.departure import clear_up
+from tunnel_tui.demo.world import demo_settings, environment_of, remove_root
+from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.settings import Settings
+
+LEAVE_SECONDS = 20.0
+"""How long the keeper may take to stop its tunnels before we do it ourselves."""
+
+
+class Stage(NamedTuple):
+    """A demo that stands: its settings, and what its bastion expects."""
+
+    settings: Settings
+    root: str
+    secret: str
+    starts: tuple[str, ...]
+
+
+class Demo:
+    """Context manager around the keeper process. Leaving it leaves nothing behind.
+
+    Args:
+        options: passed on to the keeper: `--root`, `--drop-after`, `--absence`.
+
+    Raises:
+        TunnelTuiError: asyncssh or ssh is missing, or the servers could not be opened.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._root = ""
+
+    def __enter__(self) -> Stage:
+        _check_needs()
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-m", "tunnel_tui.demo.keeper", *self._options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # ctrl-c in the terminal is for the app alone
+        )
+        assert self._keeper.stdout is not None
+        line = self._keeper.stdout.readline()
+        report: dict[str, Any] = json.loads(line) if line else {"error": "its process ended"}
+        if "error" in report:
+            self._close()
+            raise TunnelTuiError("The demo's servers did not start", str(report["error"]))
+        self._root = report["root"]
+        settings = demo_settings(self._root)
+        return Stage(settings, self._root, report["secret"], tuple(report["starts"]))
+
+    def __exit__(self, *exception: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is None or keeper.stdin is None or keeper.stdout is None:
+            return
+        keeper.stdin.close()
+        try:
+            keeper.wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            keeper.kill()
+            keeper.wait()
+        keeper.stdout.close()
+        if self._root and os.path.isdir(self._root):
+            clear_up(demo_settings(self._root))
+            remove_root(self._root)
+
+
+def run(headless: bool = False) -> int:
+    """Run the demo and return the exit code.
+
+    Args:
+        headless: do not open the app; print the environment that reaches the tunnels from
+            another terminal, and stay until SIGINT, SIGTERM or SIGHUP.
+    """
+    try:
+        with Demo() as stage:
+            return _stay(stage) if headless else _open_app(stage)
+    except TunnelTuiError as error:
+        sys.stderr.write(f"tunnel-tui: {error}\n")
+        return 1
+
+
+def _check_needs() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("asyncssh") is None:
+        raise TunnelTuiError(
+            "The demo needs asyncssh, which is not installed",
+            advice="pip install 'tunnel-tui[demo]'",
+        )
+    if shutil.which("ssh") is None:
+        raise TunnelTuiError("The demo needs an ssh client", advice="install openssh-client")
+
+
+def _stay(stage: Stage) -> int:
+    ended = threading.Event()
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        ended.set()
+
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, end)
+    lines = [f"export {name}={value}" for name, value in environment_of(stage.settings).items()]
+    sys.stdout.write("\n".join([*lines, "# the demo runs until ctrl-c\n"]))
+    sys.stdout.flush()
+    ended.wait()
+    return 0
+
+
+def _open_app(stage: Stage) -> int:
+    from tunnel_tui.tui.app import run as run_app
+
+    return run_app(stage.settings)
