@@ -1,0 +1,160 @@
+"""The configuration file as it stands: tunnels, and every mistake in it with its line."""
+
+import hashlib
+import os
+import stat
+from typing import NamedTuple
+
+import yaml
+
+from tunnel_tui.config.nodes import StructureError, parse_tree
+from tunnel_tui.config.validate import Validator
+from tunnel_tui.config.values import SUBSTITUTE
+from tunnel_tui.model import DirectionMode, Problem, TunnelSpec
+
+MAX_BYTES = 8 * 1024 * 1024
+"""A thousand tunnels take 150 KB."""
+
+
+class Config(NamedTuple):
+    """What a configuration file says.
+
+    Attributes:
+        tunnels: those that are fine, also where others are not.
+        problems: fatal ones and warnings, in the order of lines.
+        text_digest: SHA-256 of the bytes; empty where the file could not be read.
+    """
+
+    file: str
+    tunnels: tuple[TunnelSpec, ...]
+    problems: tuple[Problem, ...]
+    text_digest: str
+
+    @property
+    def valid(self) -> bool:
+        """True where no problem is fatal: the file may be put into force."""
+        return not any(problem.fatal for problem in self.problems)
+
+    def by_hash(self) -> dict[str, TunnelSpec]:
+        """The tunnels, found by their hash."""
+        return {spec.hash: spec for spec in self.tunnels}
+
+
+def load_config(path: str, mode: DirectionMode = DirectionMode.DEFAULT) -> Config:
+    """Read the configuration file; whatever is wrong with it becomes a problem.
+
+    Args:
+        path: the file.
+        mode: decides which ends listen, for the warning of two tunnels with one listener.
+    """
+    try:
+        data = read_bytes(path)
+    except OSError as error:
+        return _unreadable(path, error)
+    return parse_config(path, data, mode)
+
+
+def read_bytes(path: str) -> bytes:
+    """Read a regular file of a sane size.
+
+    Raises:
+        OSError: absent, unreadable, a directory, a pipe, too big.
+    """
+    # O_NONBLOCK: a pipe without a writer must not hang us before we see that it is one
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(21, "is a directory, not a file", path)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "is not a regular file", path)
+        if status.st_size > MAX_BYTES:
+            raise OSError(0, f"is bigger than {MAX_BYTES // 1024 // 1024} MB", path)
+        chunks = []
+        while chunk := os.read(descriptor, MAX_BYTES):
+            chunks.append(chunk)
+        return b"".join(chunks)
+    finally:
+        os.close(descriptor)
+
+
+def parse_config(path: str, data: bytes, mode: DirectionMode = DirectionMode.DEFAULT) -> Config:
+    """Check the content of a configuration file without reading it from the disk."""
+    digest = hashlib.sha256(data).hexdigest()
+    validator = Validator(path, mode)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        value = data[error.start : error.start + 1].hex()
+        validator.problem(line, "", "is not UTF-8 text", f"byte {value}", "save it as UTF-8")
+        return Config(path, (), tuple(validator.problems), digest)
+    try:
+        _walk(validator, text)
+    except StructureError as error:
+        validator.problem(error.line, "", error.message)
+    except yaml.YAMLError as error:
+        line, message, allowed = explain(error, text)
+        validator.problem(line, "", message, "", allowed)
+    problems = sorted(validator.problems, key=lambda problem: problem.line)
+    return Config(path, tuple(validator.specs), tuple(problems), digest)
+
+
+def _walk(validator: Validator, text: str) -> None:
+    """Parse and check; characters that YAML forbids are noted, then replaced."""
+    try:
+        root = parse_tree(text)
+    except yaml.reader.ReaderError:
+        cleaned = list(text)
+        line, last = 1, 0
+        for index, character in enumerate(text):
+            if character == "\n":
+                line += 1
+            elif not _allowed(character):
+                cleaned[index] = SUBSTITUTE
+                if line != last:
+                    validator.problem(line, "", "contains a control character", repr(character))
+                last = line
+        root = parse_tree("".join(cleaned))
+    validator.check_document(root)
+
+
+def _allowed(character: str) -> bool:
+    """What the YAML 1.1 reader of libyaml lets through (yaml.org/spec/1.1, c-printable)."""
+    return (
+        " " <= character <= "~"
+        or character in "\t\r\x85"
+        or ("\xa0" <= character <= "\ufffd" and character != "\ufeff")
+        or character >= "\U00010000"
+    )
+
+
+def explain(error: yaml.YAMLError, text: str) -> tuple[int, str, str]:
+    """Put a syntax error into words: line, what is wrong, what to do."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return 0, f"is not YAML: {str(error).splitlines()[0]}", ""
+    mark = error.problem_mark
+    line = mark.line + 1
+    lines = text.splitlines()
+    found = lines[mark.line] if mark.line < len(lines) else ""
+    if "\t" in found[: len(found) - len(found.lstrip())]:
+        return line, "a tab stands in the indentation", "indent with spaces"
+    message = f"is not YAML: {error.problem or 'syntax error'}"
+    if error.context and error.context_mark and error.context_mark.line != mark.line:
+        message += f", {error.context} that begins on line {error.context_mark.line + 1}"
+    allowed = ""
+    if "mapping values" in message:
+        allowed = "put values that contain ': ' in quotes"
+    elif "cannot start any token" in message:
+        allowed = "put values that begin with @ ` % * & in quotes"
+    return line, message, allowed
+
+
+def _unreadable(path: str, error: OSError) -> Config:
+    if isinstance(error, FileNotFoundError):
+        message, allowed = "does not exist", "create it, or name another with --config"
+    elif isinstance(error, PermissionError):
+        message, allowed = "may not be read", "check its owner and its mode"
+    else:
+        message, allowed = error.strerror or str(error), "name a regular file"
+    return Config(path, (), (Problem(path, 0, "", message, "", allowed),), "")

@@ -1,0 +1,214 @@
+"""YAML text → a small tree that knows where each of its parts stands.
+
+Nothing is constructed and nothing is resolved: a scalar keeps its text as written, because that
+text is what identifies a tunnel, and the parser's own scalar events serve as leaves. The tree is
+built from events instead of by `yaml.compose`, which recurses in C: a file of brackets would end
+the process (measured with libyaml: 100,000 times `[` is a segmentation fault).
+"""
+
+from collections.abc import Iterator
+
+import yaml
+from yaml.error import Mark
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+MAX_DEPTH = 32
+"""Nesting that no configuration of tunnels needs."""
+MAX_MERGED = 200
+"""Keys that one item may collect through `<<`; more is an alias bomb."""
+CORE_TAG = "tag:yaml.org,2002:"
+
+
+class StructureError(Exception):
+    """The text is YAML, but not of a kind that we read: the message says why, `line` where."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+
+class Collection:
+    """A mapping or a sequence.
+
+    Attributes:
+        children: of a sequence its items, of a mapping key, value, key, value, ….
+        flow: True where it is written with brackets or braces.
+    """
+
+    __slots__ = ("anchor", "children", "end_mark", "flow", "is_mapping", "start_mark", "tag")
+
+    def __init__(self, event: MappingStartEvent | SequenceStartEvent, is_mapping: bool) -> None:
+        self.is_mapping = is_mapping
+        self.children: list[Node] = []
+        self.start_mark: Mark = event.start_mark
+        self.end_mark: Mark = event.end_mark
+        self.anchor: str | None = event.anchor
+        self.tag: str | None = event.tag
+        self.flow = bool(event.flow_style)
+
+    def pairs(self) -> Iterator[tuple["Node", "Node"]]:
+        """Go through the keys and values of a mapping, in the order of the file."""
+        children = iter(self.children)
+        return zip(children, children, strict=True)
+
+
+class Alias:
+    """`*name`: another mention of a node that stands elsewhere."""
+
+    __slots__ = ("anchor", "end_mark", "start_mark", "target")
+
+    def __init__(self, event: AliasEvent, target: "Collection | ScalarEvent") -> None:
+        self.anchor: str = event.anchor
+        self.start_mark: Mark = event.start_mark
+        self.end_mark: Mark = event.end_mark
+        self.target = target
+
+
+Node = Collection | ScalarEvent | Alias
+
+
+def line_of(node: Node) -> int:
+    """The line on which a node begins, counted from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def resolve(node: Node) -> Collection | ScalarEvent:
+    """Follow an alias to what it stands for."""
+    return node.target if isinstance(node, Alias) else node
+
+
+def is_null(node: Node) -> bool:
+    """True for a value that is left out, `~` or `null` without quotes."""
+    target = resolve(node)
+    if not isinstance(target, ScalarEvent):
+        return False
+    return target.implicit[0] and target.value in ("", "~", "null", "Null", "NULL")
+
+
+def parse_tree(text: str) -> Collection | ScalarEvent | None:
+    """Read one document; None where there is nothing but comments.
+
+    Raises:
+        yaml.YAMLError: the text is not YAML.
+        StructureError: more than one document, too deep, an unknown alias, a recursion, a tag.
+    """
+    builder = _Builder()
+    parser = _parser(text)
+    while (event := parser.get_event()) is not None:
+        builder.take(event)
+    return builder.root
+
+
+class _Builder:
+    """Turns the parser's events into a tree, without recursion."""
+
+    def __init__(self) -> None:
+        self.root: Collection | ScalarEvent | None = None
+        self._open: list[Collection] = []
+        self._anchors: dict[str, Collection | ScalarEvent] = {}
+        self._documents = 0
+
+    def take(self, event: Event) -> None:
+        kind = type(event)
+        if kind is ScalarEvent:
+            self._place(event)
+        elif kind is MappingStartEvent or kind is SequenceStartEvent:
+            node = Collection(event, kind is MappingStartEvent)
+            self._place(node)
+            self._open.append(node)
+            if len(self._open) > MAX_DEPTH:
+                raise StructureError("nested too deeply", line_of(node))
+        elif kind is MappingEndEvent or kind is SequenceEndEvent:
+            self._open.pop().end_mark = event.end_mark
+        elif kind is AliasEvent:
+            self._open[-1].children.append(self._alias(event))
+        elif kind is DocumentStartEvent:
+            self._documents += 1
+            if self._documents > 1:
+                line = event.start_mark.line + 1
+                raise StructureError("a second document begins here; only one is read", line)
+
+    def _place(self, node: Collection | ScalarEvent) -> None:
+        if node.anchor is not None:
+            self._anchors[node.anchor] = node
+        tag = node.tag
+        if tag is not None and tag != "!" and not tag.startswith(CORE_TAG):
+            raise StructureError(f"the tag {tag} is not understood", line_of(node))
+        if self._open:
+            self._open[-1].children.append(node)
+        else:
+            self.root = node
+
+    def _alias(self, event: AliasEvent) -> Alias:
+        target = self._anchors.get(event.anchor)
+        line = event.start_mark.line + 1
+        if target is None:
+            raise StructureError(f"*{event.anchor} stands for nothing above it", line)
+        if any(target is node for node in self._open):
+            raise StructureError(f"*{event.anchor} stands for something that contains it", line)
+        return Alias(event, target)
+
+
+def _parser(text: str) -> yaml.CLoader | yaml.Loader:
+    """The event parser of libyaml, or the slow one where PyYAML was built without it."""
+    if yaml.__with_libyaml__:
+        from yaml._yaml import CParser
+
+        return CParser(text)  # type: ignore[no-any-return]
+    return yaml.Loader(text)  # noqa: S506 - only its events are read, nothing is constructed
+
+
+Pair = tuple[ScalarEvent, Node, bool]
+
+
+def merged_pairs(item: Collection) -> list[Pair]:
+    """List the keys of a mapping with those that come in through `<<`, its own ones last.
+
+    The third of each is True for the mapping's own keys. Earlier sources of one `<<` win, and
+    own keys win over all (yaml.org/type/merge): who reads the list in order and lets later
+    ones replace earlier ones gets that.
+
+    Raises:
+        StructureError: a key is not text, or `<<` is followed by no mapping or by too many keys.
+    """
+    return _collect(item, [MAX_MERGED])
+
+
+def _collect(item: Collection, budget: list[int]) -> list[Pair]:
+    """Do the work of `merged_pairs`; `budget` counts what merging may still cost."""
+    own: list[Pair] = []
+    merged: list[Pair] = []
+    for key_node, value in item.pairs():
+        key = resolve(key_node)
+        if not isinstance(key, ScalarEvent):
+            raise StructureError("a key must be a word", line_of(key_node))
+        if key.value != "<<" or not key.implicit[0]:
+            own.append((key, value, True))
+            continue
+        for source in reversed(_merge_sources(value)):
+            budget[0] -= 1 + len(source.children) // 2
+            if budget[0] < 0:
+                raise StructureError("<< brings in too many keys", line_of(value))
+            merged += [(k, v, False) for k, v, _ in _collect(source, budget)]
+    return merged + own
+
+
+def _merge_sources(value: Node) -> list[Collection]:
+    target = resolve(value)
+    candidates = [target]
+    if isinstance(target, Collection) and not target.is_mapping:
+        candidates = [resolve(child) for child in target.children]
+    sources = [node for node in candidates if isinstance(node, Collection) and node.is_mapping]
+    if len(sources) != len(candidates):
+        raise StructureError("<< takes a mapping or a list of mappings", line_of(value))
+    return sources
