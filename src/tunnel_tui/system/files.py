@@ -1,0 +1,281 @@
+"""Files in places that others may write to: no symlink followed, no stranger's file trusted.
+
+In a sticky directory such as /tmp the kernel refuses even root to open another user's file with
+O_CREAT (sysctl `fs.protected_regular`), hence opening and creating are always two steps.
+"""
+
+import errno
+import os
+import stat
+import time
+
+from tunnel_tui.errors import FileRefusedError
+
+_SAFE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO must not hang us
+_TRIES = 20
+
+
+def open_shared(path: str, *, create_mode: int = 0o666) -> int:
+    """Open a file that several users write, for reading and writing; create it where absent.
+
+    Args:
+        path: a symlink is refused.
+        create_mode: exact mode of a new file, whatever the umask.
+
+    Raises:
+        FileRefusedError: not a regular file.
+        OSError: not allowed, no such directory, no space.
+    """
+    return _open_or_create(path, os.O_RDWR, create_mode)
+
+
+def open_log(path: str, *, append: bool = True) -> int:
+    """Open a log of ours for writing at its end; create it with mode 644 where absent.
+
+    Args:
+        path: a symlink is refused.
+        append: False empties the log first.
+
+    Raises:
+        FileRefusedError: not a regular file, or it belongs to somebody else.
+        OSError: not allowed, no such directory, no space.
+    """
+    descriptor = _open_or_create(path, os.O_WRONLY | os.O_APPEND, 0o644, ours=True)
+    if not append:
+        os.ftruncate(descriptor, 0)
+    return descriptor
+
+
+def open_regular(path: str) -> int:
+    """Open an existing regular file for reading.
+
+    Raises:
+        FileRefusedError: a symlink, or not a regular file.
+        FileNotFoundError: there is none.
+    """
+    return _open_checked(path, os.O_RDONLY, ours=False)
+
+
+def make_directory(path: str, mode: int) -> None:
+    """Make a directory, with its parents, and see that it has `mode` whatever the umask.
+
+    One that exists is given the mode where it is ours. A private one (nothing for group and
+    others in `mode`) must be a real directory of our own.
+
+    Raises:
+        FileRefusedError: not a directory; a private one that is a symlink or somebody else's;
+            a shared one that is somebody else's symlink.
+        OSError: not allowed, no space.
+    """
+    private = not mode & 0o077
+    parent = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(parent):
+        os.makedirs(parent, exist_ok=True)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        pass
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode) and not private and found.st_uid == os.geteuid():
+        if not os.path.isdir(path):
+            raise _refused(path, "it is a symlink that leads to no directory")
+        return  # the owner's own arrangement; the mode of what it leads to is not ours to change
+    if not stat.S_ISDIR(found.st_mode):
+        raise _refused(path, f"it is {_kind(found.st_mode)}, not a directory")
+    if found.st_uid != os.geteuid():
+        if private:
+            raise _refused(path, "it belongs to another user")
+        return
+    has = stat.S_IMODE(found.st_mode)
+    if has != mode if private else has & mode != mode:
+        _change_mode(path, mode)
+
+
+def write_atomic(path: str, data: bytes, mode: int | None = None) -> None:
+    """Replace a file's content so that every reader sees all of the old or all of the new.
+
+    Mode and owner stay; a symlink stays and what it leads to is replaced. Where the file cannot
+    be replaced (mounted on its own, or the directory is not writable) it is overwritten.
+
+    Args:
+        path: the file; it need not exist.
+        data: all of the new content.
+        mode: of the file afterwards; by default as it was, or 644 for a new one.
+
+    Raises:
+        OSError: not allowed, no space; the old content is then still there.
+    """
+    path = os.path.realpath(path)
+    try:
+        old: os.stat_result | None = os.stat(path)
+    except FileNotFoundError:
+        old = None
+    if mode is None:
+        mode = stat.S_IMODE(old.st_mode) if old else 0o644
+    try:
+        _replace(path, data, mode, old)
+    except OSError as error:
+        if old is None or error.errno not in (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM):
+            raise
+        _overwrite(path, data)
+
+
+def current(descriptor: int, path: str) -> bool:
+    """Tell whether an open file still is the one that `path` names."""
+    try:
+        ours, theirs = os.fstat(descriptor), os.lstat(path)
+    except OSError:
+        return False
+    return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
+
+
+def _open_or_create(path: str, flags: int, mode: int, *, ours: bool = False) -> int:
+    for attempt in range(_TRIES):
+        last = attempt == _TRIES - 1
+        try:
+            return _open_checked(path, flags, ours)
+        except FileNotFoundError:
+            pass
+        except PermissionError:
+            # Its creator may be between creating it and setting the mode.
+            if last or not _is_new(path):
+                raise
+            time.sleep(0.002)
+            continue
+        try:
+            return _create(path, flags, mode)
+        except FileExistsError:  # somebody was faster
+            if last:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _open_checked(path: str, flags: int, ours: bool) -> int:
+    try:
+        descriptor = os.open(path, flags | _SAFE)
+    except OSError as error:
+        reasons = {
+            errno.ELOOP: "it is a symlink",
+            errno.EISDIR: "it is a directory",
+            errno.ENXIO: "it is a socket or a pipe",
+        }
+        if error.errno in reasons:
+            raise _refused(path, reasons[error.errno]) from error
+        raise
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _refused(path, f"it is {_kind(found.st_mode)}, not a regular file")
+        if ours and found.st_uid != os.geteuid():
+            raise _refused(path, "it belongs to another user")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _create(path: str, flags: int, mode: int) -> int:
+    descriptor = os.open(path, flags | _SAFE | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        os.fchmod(descriptor, mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _is_new(path: str) -> bool:
+    try:
+        return time.time() - os.lstat(path).st_ctime < 1.0
+    except OSError:
+        return True
+
+
+def _change_mode(path: str, mode: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: str, data: bytes, mode: int, old: os.stat_result | None) -> None:
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name[:200]}.{os.getpid()}.{time.monotonic_ns()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        try:
+            _write_all(descriptor, data)
+            if old is not None:
+                _give_to(descriptor, old.st_uid, old.st_gid)
+            os.fchmod(descriptor, mode)  # after chown, which clears bits
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    _sync_directory(directory)
+
+
+def _give_to(descriptor: int, uid: int, gid: int) -> None:
+    now = os.fstat(descriptor)
+    for user, group in ((uid, -1), (-1, gid)):
+        if user in (-1, now.st_uid) and group in (-1, now.st_gid):
+            continue
+        try:
+            os.fchown(descriptor, user, group)
+        except PermissionError:
+            pass
+
+
+def _overwrite(path: str, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        if data and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, len(data))  # a full disk is noticed before harm
+        _write_all(descriptor, data)
+        os.ftruncate(descriptor, len(data))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_directory(directory: str) -> None:
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFLNK: "a symlink",
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFREG: "a regular file",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def _refused(path: str, reason: str) -> FileRefusedError:
+    return FileRefusedError(
+        "file refused", f"{path}: {reason}", "look who put it there, and remove it"
+    )

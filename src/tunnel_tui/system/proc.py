@@ -1,0 +1,241 @@
+"""Processes as the kernel shows them: raw readers of proc(5), a few microseconds each.
+
+`psutil` answers the same questions a hundred times slower; it only stands in where there is no
+`/proc` (see `portable`).
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+HAS_PROC = os.path.exists("/proc/self/stat")
+"""False on systems without a Linux `/proc`, such as macOS."""
+
+_DEAD_STATES = frozenset("ZXx")
+_CHUNK = 65536
+_TICKS = os.sysconf("SC_CLK_TCK")
+_START_FIELD = 19  # proc(5): starttime is field 22, and the fields behind comm start with 3
+
+
+class ProcessStat(NamedTuple):
+    """One process at one moment (proc(5), `/proc/<pid>/stat`).
+
+    `pid` and `start_ticks` (clock ticks after boot) together name a process for good: a pid
+    alone may have passed to another process.
+    """
+
+    pid: int
+    comm: str
+    state: str
+    ppid: int
+    pgrp: int
+    session: int
+    start_ticks: int
+
+    @property
+    def alive(self) -> bool:
+        """False for a zombie: it holds a pid, and nothing else."""
+        return self.state not in _DEAD_STATES
+
+
+def read_stat(pid: int) -> ProcessStat | None:
+    """Read what the kernel says of a process, zombies included; None: gone or hidden."""
+    if pid <= 0:
+        return None
+    if not HAS_PROC:
+        from tunnel_tui.system import portable
+
+        return portable.read_stat(pid)
+    data = _read(f"/proc/{pid}/stat")
+    return _parse_stat(data) if data else None
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs, whoever owns it. Zombies and pids up to 1 do not count."""
+    if pid <= 1:
+        return False
+    stat = read_stat(pid)
+    if stat is not None:
+        return stat.alive
+    # `hidepid` (proc(5)) hides other people's processes; signal 0 still tells them from nobody.
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return not HAS_PROC
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """Read the arguments of a process; empty when it is gone, hidden or a zombie."""
+    if pid <= 0:
+        return ()
+    if not HAS_PROC:
+        from tunnel_tui.system import portable
+
+        return portable.command_line(pid)
+    data = _read(f"/proc/{pid}/cmdline").rstrip(b"\0")
+    return tuple(os.fsdecode(data).split("\0")) if data else ()
+
+
+def children(pid: int) -> tuple[int, ...]:
+    """List the children of a process, zombies included."""
+    if pid <= 0:
+        return ()
+    if not HAS_PROC:
+        from tunnel_tui.system import portable
+
+        return portable.children(pid)
+    found = _children_of_thread(pid, pid)
+    if found is None:
+        # gone, or a kernel without CONFIG_PROC_CHILDREN
+        return tuple(stat.pid for stat in _all() if stat.ppid == pid)
+    threads = _numbers(f"/proc/{pid}/task")
+    for thread in threads:
+        if thread != pid:  # a child belongs to the thread that made it
+            found += _children_of_thread(pid, thread) or ()
+    return found
+
+
+def descendants(pid: int) -> tuple[int, ...]:
+    """List children, their children and so on, parents before their children."""
+    found: dict[int, None] = {}
+    queue = [pid]
+    for parent in queue:
+        for child in children(parent):
+            if child not in found and child != pid:
+                found[child] = None
+                queue.append(child)
+    return tuple(found)
+
+
+_boot_epoch = 0.0
+
+
+def start_time(stat: ProcessStat) -> float:
+    """Say when a process began, in epoch seconds.
+
+    The same process always gives the same value, unless the system clock jumps.
+    """
+    global _boot_epoch
+    if not HAS_PROC:
+        return stat.start_ticks / _TICKS
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    if abs(boot - _boot_epoch) > 1.0:  # first use, or the clock was set
+        _boot_epoch = boot
+    return _boot_epoch + stat.start_ticks / _TICKS
+
+
+def scan(names: frozenset[str]) -> list[ProcessStat]:
+    """Find all live processes whose `comm` is one of `names`, in one cheap pass."""
+    return [stat for stat in _all(names) if stat.alive]
+
+
+def owner(pid: int) -> tuple[int, str] | None:
+    """Say who runs a process: effective user id and user name. None: gone or hidden."""
+    if pid <= 0:
+        return None
+    if not HAS_PROC:
+        from tunnel_tui.system import portable
+
+        uid = portable.owner(pid)
+    else:
+        try:
+            uid = os.stat(f"/proc/{pid}").st_uid
+        except OSError:
+            return None
+    return None if uid is None else (uid, user_name(uid))
+
+
+def user_name(uid: int) -> str:
+    """Name a user; the number where nobody has it."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)
+
+
+def pids() -> list[int]:
+    """List all process ids that are visible, ascending."""
+    if not HAS_PROC:
+        from tunnel_tui.system import portable
+
+        return portable.pids()
+    return sorted(_numbers("/proc"))
+
+
+def _all(names: frozenset[str] | None = None) -> Iterator[ProcessStat]:
+    """Yield every process, or those of some names, without parsing what is not asked for."""
+    if not HAS_PROC:
+        from tunnel_tui.system import portable
+
+        yield from (s for s in portable.all_stats() if names is None or s.comm in names)
+        return
+    wanted = None if names is None else {os.fsencode(name)[:15] for name in names}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        data = _read(f"/proc/{entry}/stat")
+        if wanted is not None and data[data.find(b"(") + 1 : data.rfind(b")")] not in wanted:
+            continue
+        stat = _parse_stat(data)
+        if stat is not None:
+            yield stat
+
+
+def _parse_stat(data: bytes) -> ProcessStat | None:
+    opening, closing = data.find(b"("), data.rfind(b")")  # comm itself may contain either
+    fields = data[closing + 2 :].split(None, _START_FIELD + 1)
+    if opening < 0 or len(fields) <= _START_FIELD:
+        return None
+    return ProcessStat(
+        int(data[:opening]),
+        os.fsdecode(data[opening + 1 : closing]),
+        fields[0].decode("ascii", "replace"),
+        int(fields[1]),
+        int(fields[2]),
+        int(fields[3]),
+        int(fields[_START_FIELD]),
+    )
+
+
+def _children_of_thread(pid: int, thread: int) -> tuple[int, ...] | None:
+    try:
+        descriptor = os.open(f"/proc/{pid}/task/{thread}/children", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        data = b"".join(iter(lambda: os.read(descriptor, _CHUNK), b""))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return tuple(map(int, data.split()))
+
+
+def _numbers(directory: str) -> list[int]:
+    try:
+        return [int(entry) for entry in os.listdir(directory) if entry.isdigit()]
+    except OSError:
+        return []
+
+
+def _read(path: str) -> bytes:
+    """Read a small file of `/proc`; empty when the process is gone or hidden."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (OSError, OverflowError):
+        return b""
+    try:
+        data = os.read(descriptor, _CHUNK)
+        if len(data) < _CHUNK:
+            return data
+        return data + b"".join(iter(lambda: os.read(descriptor, _CHUNK), b""))
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,198 @@
+"""Who listens, who is connected, and who stands in the way of a listener."""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tunnel_tui.system import netlink, proc
+
+_ESTABLISHED, _LISTEN = 1, 10  # include/net/tcp_states.h
+_ANY = ("0.0.0.0", "::")
+_COMMAND_LENGTH = 60
+
+
+class TcpSocket(NamedTuple):
+    """One TCP socket of this network namespace.
+
+    Attributes:
+        inode: as in the links of `/proc/<pid>/fd`.
+        uid: of its owner.
+        rtt: smoothed round trip time in seconds; 0.0 where unknown.
+        acked: bytes that the other end has confirmed.
+        received: bytes that came from the other end.
+    """
+
+    inode: int
+    listening: bool
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    uid: int
+    rtt: float
+    acked: int
+    received: int
+
+
+class Holder(NamedTuple):
+    """Who holds a port. `pid` is None and `command` empty where they may not be seen."""
+
+    pid: int | None
+    command: str
+    user: str
+    address: str
+
+
+def tcp_sockets(listening: bool) -> dict[int, TcpSocket]:
+    """List TCP sockets by inode: the listening ones, or the established ones with figures.
+
+    Without netlink the list comes from `/proc/net` and has no figures; where that is closed
+    too, it is empty.
+    """
+    return {
+        found.inode: TcpSocket(
+            found.inode,
+            listening,
+            found.local,
+            found.remote,
+            found.uid,
+            found.rtt,
+            found.acked,
+            found.received,
+        )
+        for found in _sockets(_LISTEN if listening else _ESTABLISHED, info=not listening)
+    }
+
+
+def socket_inodes(pid: int) -> frozenset[int]:
+    """List the inodes of a process's sockets; empty where they cannot be read."""
+    return frozenset(_socket_inodes(pid))
+
+
+def port_holder(host: str, port: int) -> Holder | None:
+    """Say who would make a listener on `host`:`port` fail; None: the port is free.
+
+    Args:
+        host: a name or an address; empty or `*` means every address of both families.
+        port: TCP.
+
+    Returns:
+        The first one found, preferably one whose process can be named. Only listeners count.
+    """
+    wanted = _addresses(host)
+    found = [s for s in _sockets(_LISTEN) if s.local[1] == port and _conflicts(s, wanted)]
+    if not found:
+        return None
+    for conflicting in found:
+        pid = _pid_of(conflicting.inode)
+        if pid is not None:
+            return _holder(conflicting, pid)
+    return _holder(found[0], None)
+
+
+def answers(host: str, port: int, timeout: float) -> bool:
+    """Tell whether a TCP connection to `host`:`port` is accepted within `timeout` seconds."""
+    import socket
+
+    try:
+        with socket.create_connection((host, port), timeout) as connection:
+            # On loopback a socket can meet itself when it is given the port that it calls.
+            return bool(connection.getsockname() != connection.getpeername())
+    except (OSError, UnicodeError, OverflowError):
+        return False
+
+
+def _sockets(state: int, info: bool = False) -> list[netlink.DiagSocket]:
+    import socket
+
+    found: list[netlink.DiagSocket] = []
+    for family, file in ((socket.AF_INET, "/proc/net/tcp"), (socket.AF_INET6, "/proc/net/tcp6")):
+        try:
+            found += netlink.dump(family, 1 << state, info)
+        except OSError:
+            found += _from_proc(file, family, state)
+    return [item for item in found if item.inode]
+
+
+def _from_proc(file: str, family: int, state: int) -> Iterator[netlink.DiagSocket]:
+    """Read proc(5) `/proc/net/tcp`: addresses as hexadecimal words in the machine's order."""
+    try:
+        with open(file, encoding="ascii", errors="replace") as lines:
+            next(lines, "")
+            for line in lines:
+                fields = line.split()
+                if len(fields) > 9 and int(fields[3], 16) == state:
+                    local, remote = _endpoint(fields[1], family), _endpoint(fields[2], family)
+                    uid, inode = int(fields[7]), int(fields[9])
+                    yield netlink.DiagSocket(inode, uid, state, local, remote, None, 0.0, 0, 0)
+    except (OSError, ValueError):
+        return
+
+
+def _endpoint(text: str, family: int) -> tuple[str, int]:
+    import struct
+
+    digits, _, port = text.partition(":")
+    words = [int(digits[i : i + 8], 16) for i in range(0, len(digits), 8)]
+    return netlink.address(struct.pack(f"={len(words)}I", *words), family), int(port, 16)
+
+
+def _addresses(host: str) -> set[str]:
+    """Resolve a listener's host the way ssh(1) does; unknown names give nothing."""
+    import socket
+
+    if host in ("", "*"):
+        return set(_ANY)
+    try:
+        results = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return set()
+    return {str(result[4][0]).partition("%")[0] for result in results}
+
+
+def _conflicts(listener: netlink.DiagSocket, wanted: set[str]) -> bool:
+    taken = listener.local[0]
+    for address in wanted:
+        if ":" in address:  # ssh's IPv6 listeners are v6-only: IPv4 ones do not disturb them
+            if ":" in taken and (taken in (address, "::") or address == "::"):
+                return True
+        elif ":" not in taken:
+            if taken in (address, "0.0.0.0") or address == "0.0.0.0":
+                return True
+        elif taken == "::" and not listener.v6only:
+            return True
+    return False
+
+
+def _socket_inodes(pid: int) -> Iterator[int]:
+    directory = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        try:
+            link = os.readlink(f"{directory}/{name}")
+        except OSError:
+            continue
+        if link.startswith("socket:["):
+            yield int(link[8:-1])
+
+
+def _pid_of(inode: int) -> int | None:
+    """Find a process that has a socket: the one with the lowest pid, mostly the parent."""
+    return next((pid for pid in proc.pids() if inode in _socket_inodes(pid)), None)
+
+
+def _holder(listener: netlink.DiagSocket, pid: int | None) -> Holder:
+    host, port = listener.local
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    command = _command(pid) if pid is not None else ""
+    return Holder(pid, command, proc.user_name(listener.uid), where)
+
+
+def _command(pid: int) -> str:
+    text = " ".join(proc.command_line(pid))
+    if not text:
+        stat = proc.read_stat(pid)
+        text = stat.comm if stat else ""
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= _COMMAND_LENGTH else text[: _COMMAND_LENGTH - 1] + "…"
