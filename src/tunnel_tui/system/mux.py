@@ -20,6 +20,7 @@ def master_pid(path: str, timeout: float = 0.5) -> int | None:
     """Ask the master behind the control socket `path` for its pid.
 
     Args:
+        path: a Unix socket that ssh made with `-S` or ControlPath.
         timeout: seconds that each step may take; a stopped or wedged master does not answer.
 
     Returns:
