@@ -1,6 +1,6 @@
 """Tunnels that want to listen at the same place of the same machine."""
 
-from tunnel_tui.model import DirectionMode, Endpoint, Problem, TunnelSpec
+from tunnel_tui.model import DirectionMode, Endpoint, Forward, Problem, TunnelSpec
 
 _ANY = frozenset({"", "*", "0.0.0.0", "::"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -14,34 +14,61 @@ def shared_listeners(
     Listeners here are compared with listeners here, those at a remote host only with others
     of the same `remote_host` text.
     """
-    problems: list[Problem] = []
-    taken: dict[tuple[str, str], list[tuple[Endpoint, TunnelSpec]]] = {}
+    by_port: dict[str, list[TunnelSpec]] = {}
     for spec in specs:
+        for text in (spec.remote_port, spec.local_port):
+            by_port.setdefault(text.rpartition(":")[2].lstrip("0"), []).append(spec)
+    problems: dict[TunnelSpec, Problem] = {}
+    for rivals in by_port.values():
+        # hardly any port comes up twice: only those that do are looked at closely
+        if len(rivals) > 1:
+            for problem, spec in _collisions(file, rivals, mode):
+                problems.setdefault(spec, problem)
+    return list(problems.values())
+
+
+def _collisions(
+    file: str, rivals: list[TunnelSpec], mode: DirectionMode
+) -> list[tuple[Problem, TunnelSpec]]:
+    found: list[tuple[Problem, TunnelSpec]] = []
+    taken: list[tuple[Forward, TunnelSpec]] = []
+    for spec in dict.fromkeys(rivals):
         forward = spec.forward(mode)
-        where = "" if forward.listens_here else spec.remote_host
-        listener = forward.listener
-        rivals = taken.setdefault((where, listener.path or str(listener.port)), [])
-        for other, owner in rivals:
-            if _overlap(listener, other):
-                machine = f"at {where}" if where else "on this machine"
-                problems.append(
-                    Problem(
-                        file,
-                        spec.line,
-                        spec.name,
-                        f"listens at {listener} {machine}, as {owner.name} on line {owner.line}"
-                        " does: only one of them can run",
-                        fatal=False,
-                    )
-                )
+        for other, owner in taken:
+            if _same_place(forward, spec, other, owner):
+                found.append((_warning(file, spec, owner, forward), spec))
                 break
-        rivals.append((listener, spec))
-    return problems
+        taken.append((forward, spec))
+    return found
+
+
+def _warning(file: str, spec: TunnelSpec, owner: TunnelSpec, forward: Forward) -> Problem:
+    machine = "on this machine" if forward.listens_here else f"at {spec.remote_host}"
+    return Problem(
+        file,
+        spec.line,
+        spec.name,
+        f"listens at {forward.listener} {machine}, where {owner.name} (line {owner.line})"
+        " listens too: only one of them can run",
+        fatal=False,
+    )
+
+
+def _same_place(one: Forward, first: TunnelSpec, other: Forward, second: TunnelSpec) -> bool:
+    if one.kind is not other.kind:
+        return False
+    if not one.listens_here and first.remote_host != second.remote_host:
+        return False
+    return _overlap(one.listener, other.listener)
 
 
 def _overlap(one: Endpoint, other: Endpoint) -> bool:
+    if one.path or other.path:
+        return one.path == other.path
+    if one.port != other.port:
+        return False
     first, second = one.bind_host.lower(), other.bind_host.lower()
-    if one.path or first == second or first in _ANY or second in _ANY:
+    if first == second or first in _ANY or second in _ANY:
         return True
     pair = {first, second}
     return "localhost" in pair and pair <= _LOOPBACK

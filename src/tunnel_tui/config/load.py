@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import yaml
 
-from tunnel_tui.config.nodes import StructureError, parse_tree
-from tunnel_tui.config.validate import Validator
-from tunnel_tui.config.values import SUBSTITUTE
+from tunnel_tui.config import values
+from tunnel_tui.config.nodes import Node, StructureError, parse_tree
+from tunnel_tui.config.report import Report
+from tunnel_tui.config.validate import read_document
 from tunnel_tui.model import DirectionMode, Problem, TunnelSpec
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -81,42 +82,40 @@ def read_bytes(path: str) -> bytes:
 def parse_config(path: str, data: bytes, mode: DirectionMode = DirectionMode.DEFAULT) -> Config:
     """Check the content of a configuration file without reading it from the disk."""
     digest = hashlib.sha256(data).hexdigest()
-    validator = Validator(path, mode)
+    report = Report(path)
+    specs: list[TunnelSpec] = []
     try:
-        text = data.decode("utf-8-sig")
+        specs = read_document(report, _tree(report, data.decode("utf-8-sig")), mode)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        value = data[error.start : error.start + 1].hex()
-        validator.problem(line, "", "is not UTF-8 text", f"byte {value}", "save it as UTF-8")
-        return Config(path, (), tuple(validator.problems), digest)
-    try:
-        _walk(validator, text)
+        byte = f"byte {data[error.start]:02x}"
+        report.fatal(line, "", "is not UTF-8 text", byte, "save it as UTF-8")
     except StructureError as error:
-        validator.problem(error.line, "", error.message)
+        report.fatal(error.line, "", error.message)
     except yaml.YAMLError as error:
-        line, message, allowed = explain(error, text)
-        validator.problem(line, "", message, "", allowed)
-    problems = sorted(validator.problems, key=lambda problem: problem.line)
-    return Config(path, tuple(validator.specs), tuple(problems), digest)
+        line, message, allowed = explain(error, data.decode("utf-8-sig"))
+        report.fatal(line, "", message, "", allowed)
+    problems = sorted(report.problems, key=lambda problem: problem.line)
+    return Config(path, tuple(specs), tuple(problems), digest)
 
 
-def _walk(validator: Validator, text: str) -> None:
-    """Parse and check; characters that YAML forbids are noted, then replaced."""
+def _tree(report: Report, text: str) -> Node | None:
+    """Parse; characters that YAML forbids are noted, then replaced."""
     try:
-        root = parse_tree(text)
+        return parse_tree(text)
     except yaml.reader.ReaderError:
-        cleaned = list(text)
-        line, last = 1, 0
-        for index, character in enumerate(text):
-            if character == "\n":
-                line += 1
-            elif not _allowed(character):
-                cleaned[index] = SUBSTITUTE
-                if line != last:
-                    validator.problem(line, "", "contains a control character", repr(character))
-                last = line
-        root = parse_tree("".join(cleaned))
-    validator.check_document(root)
+        pass
+    cleaned = list(text)
+    line, last = 1, 0
+    for index, character in enumerate(text):
+        if character == "\n":
+            line += 1
+        elif not _allowed(character):
+            cleaned[index] = values.SUBSTITUTE
+            if line != last:
+                report.fatal(line, "", "contains a control character", character, "printable text")
+            last = line
+    return parse_tree("".join(cleaned))
 
 
 def _allowed(character: str) -> bool:

@@ -7,24 +7,51 @@ the process (measured with libyaml: 100,000 times `[` is a segmentation fault).
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
-from yaml.error import Mark
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
-    Event,
     MappingEndEvent,
     MappingStartEvent,
-    ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
 )
+
+if TYPE_CHECKING:
+
+    class Mark(Protocol):
+        """A place in the text, counted in characters from 0."""
+
+        index: int
+        line: int
+        column: int
+
+    class Scalar:
+        """The parser's scalar event, as far as we look at it (its stubs know less).
+
+        Attributes:
+            implicit: its first is True for a plain scalar without a tag.
+            style: the quote, `|` or `>`; None or empty where it is plain.
+        """
+
+        value: str
+        anchor: str | None
+        tag: str | None
+        implicit: tuple[bool, bool]
+        style: str | None
+        start_mark: Mark
+        end_mark: Mark
+
+else:
+    from yaml.events import ScalarEvent as Scalar
 
 MAX_DEPTH = 32
 """Nesting that no configuration of tunnels needs."""
 MAX_MERGED = 200
 """Keys that one item may collect through `<<`; more is an alias bomb."""
+NULL_WORDS = frozenset({"", "~", "null", "Null", "NULL"})
 CORE_TAG = "tag:yaml.org,2002:"
 
 
@@ -47,7 +74,7 @@ class Collection:
 
     __slots__ = ("anchor", "children", "end_mark", "flow", "is_mapping", "start_mark", "tag")
 
-    def __init__(self, event: MappingStartEvent | SequenceStartEvent, is_mapping: bool) -> None:
+    def __init__(self, event: Any, is_mapping: bool) -> None:
         self.is_mapping = is_mapping
         self.children: list[Node] = []
         self.start_mark: Mark = event.start_mark
@@ -67,22 +94,22 @@ class Alias:
 
     __slots__ = ("anchor", "end_mark", "start_mark", "target")
 
-    def __init__(self, event: AliasEvent, target: "Collection | ScalarEvent") -> None:
+    def __init__(self, event: Any, target: "Collection | Scalar") -> None:
         self.anchor: str = event.anchor
         self.start_mark: Mark = event.start_mark
         self.end_mark: Mark = event.end_mark
         self.target = target
 
 
-Node = Collection | ScalarEvent | Alias
+Node = Collection | Scalar | Alias
 
 
 def line_of(node: Node) -> int:
     """The line on which a node begins, counted from 1."""
-    return int(node.start_mark.line) + 1
+    return node.start_mark.line + 1
 
 
-def resolve(node: Node) -> Collection | ScalarEvent:
+def resolve(node: Node) -> Collection | Scalar:
     """Follow an alias to what it stands for."""
     return node.target if isinstance(node, Alias) else node
 
@@ -90,12 +117,19 @@ def resolve(node: Node) -> Collection | ScalarEvent:
 def is_null(node: Node) -> bool:
     """True for a value that is left out, `~` or `null` without quotes."""
     target = resolve(node)
-    if not isinstance(target, ScalarEvent):
+    if not isinstance(target, Scalar):
         return False
-    return target.implicit[0] and target.value in ("", "~", "null", "Null", "NULL")
+    return target.implicit[0] and target.value in NULL_WORDS
 
 
-def parse_tree(text: str) -> Collection | ScalarEvent | None:
+def describe(node: Collection | Scalar) -> str:
+    """Name a node in a message."""
+    if isinstance(node, Scalar):
+        return node.value
+    return "a mapping" if node.is_mapping else "a list"
+
+
+def parse_tree(text: str) -> Collection | Scalar | None:
     """Read one document; None where there is nothing but comments.
 
     Raises:
@@ -103,9 +137,13 @@ def parse_tree(text: str) -> Collection | ScalarEvent | None:
         StructureError: more than one document, too deep, an unknown alias, a recursion, a tag.
     """
     builder = _Builder()
-    parser = _parser(text)
-    while (event := parser.get_event()) is not None:
-        builder.take(event)
+    next_event = _parser(text).get_event
+    while (event := next_event()) is not None:
+        # nearly all events are plain scalars inside a collection: they take the short way
+        if type(event) is Scalar and event.tag is None and event.anchor is None and builder.open:
+            builder.open[-1].children.append(event)
+        else:
+            builder.take(event)
     return builder.root
 
 
@@ -113,62 +151,63 @@ class _Builder:
     """Turns the parser's events into a tree, without recursion."""
 
     def __init__(self) -> None:
-        self.root: Collection | ScalarEvent | None = None
-        self._open: list[Collection] = []
-        self._anchors: dict[str, Collection | ScalarEvent] = {}
+        self.root: Collection | Scalar | None = None
+        self.open: list[Collection] = []
+        self._anchors: dict[str, Collection | Scalar] = {}
         self._documents = 0
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Any) -> None:
+        """Add one event of the parser to the tree."""
         kind = type(event)
-        if kind is ScalarEvent:
+        if kind is Scalar:
             self._place(event)
         elif kind is MappingStartEvent or kind is SequenceStartEvent:
             node = Collection(event, kind is MappingStartEvent)
             self._place(node)
-            self._open.append(node)
-            if len(self._open) > MAX_DEPTH:
+            self.open.append(node)
+            if len(self.open) > MAX_DEPTH:
                 raise StructureError("nested too deeply", line_of(node))
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
-            self._open.pop().end_mark = event.end_mark
+            self.open.pop().end_mark = event.end_mark
         elif kind is AliasEvent:
-            self._open[-1].children.append(self._alias(event))
+            self._alias(event)
         elif kind is DocumentStartEvent:
             self._documents += 1
             if self._documents > 1:
                 line = event.start_mark.line + 1
                 raise StructureError("a second document begins here; only one is read", line)
 
-    def _place(self, node: Collection | ScalarEvent) -> None:
+    def _place(self, node: Collection | Scalar) -> None:
         if node.anchor is not None:
             self._anchors[node.anchor] = node
         tag = node.tag
         if tag is not None and tag != "!" and not tag.startswith(CORE_TAG):
             raise StructureError(f"the tag {tag} is not understood", line_of(node))
-        if self._open:
-            self._open[-1].children.append(node)
+        if self.open:
+            self.open[-1].children.append(node)
         else:
             self.root = node
 
-    def _alias(self, event: AliasEvent) -> Alias:
+    def _alias(self, event: Any) -> None:
         target = self._anchors.get(event.anchor)
         line = event.start_mark.line + 1
         if target is None:
             raise StructureError(f"*{event.anchor} stands for nothing above it", line)
-        if any(target is node for node in self._open):
+        if any(target is node for node in self.open):
             raise StructureError(f"*{event.anchor} stands for something that contains it", line)
-        return Alias(event, target)
+        self.open[-1].children.append(Alias(event, target))
 
 
-def _parser(text: str) -> yaml.CLoader | yaml.Loader:
+def _parser(text: str) -> Any:
     """The event parser of libyaml, or the slow one where PyYAML was built without it."""
     if yaml.__with_libyaml__:
         from yaml._yaml import CParser
 
-        return CParser(text)  # type: ignore[no-any-return]
-    return yaml.Loader(text)  # noqa: S506 - only its events are read, nothing is constructed
+        return CParser(text)
+    return yaml.SafeLoader(text)
 
 
-Pair = tuple[ScalarEvent, Node, bool]
+Pair = tuple[Scalar, Node, bool]
 
 
 def merged_pairs(item: Collection) -> list[Pair]:
@@ -190,7 +229,7 @@ def _collect(item: Collection, budget: list[int]) -> list[Pair]:
     merged: list[Pair] = []
     for key_node, value in item.pairs():
         key = resolve(key_node)
-        if not isinstance(key, ScalarEvent):
+        if not isinstance(key, Scalar):
             raise StructureError("a key must be a word", line_of(key_node))
         if key.value != "<<" or not key.implicit[0]:
             own.append((key, value, True))

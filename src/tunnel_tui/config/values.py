@@ -3,6 +3,7 @@
 Each check returns None for a good value, else what is wrong and what is allowed.
 """
 
+import re
 from typing import NamedTuple
 
 from tunnel_tui.model import parse_endpoint
@@ -16,6 +17,8 @@ SUBSTITUTE = "\ufdd0"
 MAX_SOCKET_PATH = 107
 """unix(7): `sun_path` holds 108 bytes, the last of them zero."""
 
+_ORDINARY_HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_SEPARATORS = "\u2028\u2029" + SUBSTITUTE
 _SHELL_CHARACTERS = frozenset("'`\";&<>|(){}")
 _RESERVED_OPTIONS = {
     "batchmode": "a background tunnel must never ask",
@@ -51,7 +54,7 @@ def check_text(text: str) -> Mistake | None:
     if text.isprintable():
         return None
     for character in text:
-        if character < " " or "\x7f" <= character <= "\x9f" or character in "\u2028\u2029":
+        if character < " " or "\x7f" <= character <= "\x9f" or character in _SEPARATORS:
             return Mistake(
                 f"contains a control character ({_name_of(character)})",
                 "printable text on one line",
@@ -66,6 +69,8 @@ def _name_of(character: str) -> str:
 
 def check_host(text: str) -> Mistake | None:
     """Say why `text` cannot be a destination of ssh(1); None where it can."""
+    if _ORDINARY_HOST.fullmatch(text):
+        return None
     if text.startswith("-"):
         return Mistake("begins with '-': ssh would take it for an option", HOST_ALLOWED)
     if any(character.isspace() for character in text):
@@ -101,6 +106,8 @@ def _check_colons(host: str) -> Mistake | None:
 
 def check_endpoint(text: str) -> Mistake | None:
     """Say why `text` cannot be one end of a forward; None where it can."""
+    if text.isdigit() and text.isascii() and len(text) < 6 and 1 <= int(text) <= 65535:
+        return None
     if len(text) > 300:
         return Mistake("is too long", ENDPOINT_ALLOWED)
     try:
