@@ -43,6 +43,7 @@ class Sshd:
         self.port = port or free_port()
         self.log = directory / "sshd.log"
         self.configuration = directory / "sshd_config"
+        self.program = Path(SSHD)
         self.process: subprocess.Popen[bytes] | None = None
         self.configure(**options)
 
@@ -73,7 +74,7 @@ class Sshd:
         """Start the server and wait until it listens."""
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-        command = [SSHD, "-D", "-f", str(self.configuration), "-E", str(self.log)]
+        command = [str(self.program), "-D", "-f", str(self.configuration), "-E", str(self.log)]
         seen = self._listening_lines()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
         wait_until(
