@@ -1,0 +1,156 @@
+"""Whose process is this: proof by command line, so that nothing of a stranger is ever signalled."""
+
+import os
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from tunnel_tui.model import DirectionMode, Endpoint, TunnelEntry, parse_endpoint
+from tunnel_tui.system.proc import ProcessStat, command_line, scan
+
+PROGRAMS = frozenset({"ssh", "autossh"})
+_SHELLS = frozenset({"sh", "dash", "bash", "ash", "busybox", "env"})
+_TAG = "SetEnv=TUNNEL_HASH="
+_CARRIES_OPTION = "BbcDEeFIiJLlmOoPpQRSWw"
+"""ssh(1): the options that take an argument; autossh(1) adds -M with one."""
+
+
+class OurProcess(NamedTuple):
+    """A live ssh or autossh that carries our tag."""
+
+    stat: ProcessStat
+    hash: str
+    argv: tuple[str, ...]
+
+    @property
+    def leads(self) -> bool:
+        """True where the process was started as a tunnel, not by its autossh.
+
+        What we start leads its own process group; an ssh that does not is the child, or the
+        orphan, of an autossh.
+        """
+        return self.stat.pgrp == self.stat.pid or program(self.argv) == "autossh"
+
+
+def program(argv: Sequence[str]) -> str:
+    """Name the program of a command line: "ssh", "autossh" or "".
+
+    An interpreter in front of it is looked through: Debian wraps autossh in a shell script.
+    """
+    if not argv:
+        return ""
+    name = os.path.basename(argv[0])
+    if name in PROGRAMS:
+        return name
+    if len(argv) > 1 and (name in _SHELLS or name.startswith("python")):
+        name = os.path.basename(argv[1])
+        return name if name in PROGRAMS else ""
+    # An ssh master with ControlPersist writes its own title: "ssh: <control path> [mux]".
+    return "ssh" if argv[0].startswith("ssh: ") and argv[0].endswith("[mux]") else ""
+
+
+def tag_of(argv: Sequence[str]) -> str | None:
+    """Return the hash in `-o SetEnv=TUNNEL_HASH=<hash>`, or None."""
+    for position, word in enumerate(argv):
+        if _TAG not in word:
+            continue
+        given = word[2:] if word.startswith("-o") else word
+        if given is word and (position == 0 or argv[position - 1] != "-o"):
+            continue
+        if given.startswith(_TAG):
+            return given[len(_TAG) :].strip()
+    return None
+
+
+def is_ours(entry: TunnelEntry, argv: Sequence[str]) -> bool:
+    """Prove that a command line is the process that `entry` registered.
+
+    It is ssh or autossh, and it carries the entry's tag; where it carries none (entries of the
+    shell scripts), it has the same forward and the same host.
+    """
+    if not program(argv):
+        return False
+    tag = tag_of(argv)
+    if tag is not None:
+        return tag == entry.hash
+    if argv[0].startswith("ssh: "):
+        return entry.hash in argv[0]
+    return _same_tunnel(entry, argv)
+
+
+def find_tagged() -> list[OurProcess]:
+    """Find every live ssh and autossh that carries our tag, in one pass over /proc."""
+    found = []
+    for stat in scan(PROGRAMS):
+        argv = command_line(stat.pid)
+        tag = tag_of(argv)
+        if tag and program(argv):
+            found.append(OurProcess(stat, tag, argv))
+    return found
+
+
+def speaks(argv: Sequence[str]) -> bool:
+    """True where the ssh was told to print the line that confirms the forward."""
+    return any("LogVerbose=" in word and "client_loop" in word for word in argv)
+
+
+def forwards_of(argv: Sequence[str]) -> list[tuple[str, str]]:
+    """List the `-L` and `-R` of a command line as (option, argument)."""
+    return [(option, value) for option, value in _options(tuple(argv))[0] if option in "LR"]
+
+
+def _same_tunnel(entry: TunnelEntry, argv: Sequence[str]) -> bool:
+    options, rest = _options(tuple(argv))
+    if not rest or rest[0] != entry.remote_host:
+        return False
+    given = {(option, _normal(value)) for option, value in options if option in "LR"}
+    return bool(given & _wanted(entry))
+
+
+def _wanted(entry: TunnelEntry) -> set[tuple[str, str]]:
+    wanted = set()
+    for mode in DirectionMode:
+        try:
+            forward = entry.spec().forward(mode)
+        except ValueError:
+            continue
+        wanted.add((forward.kind.value[1:], _normal(forward.argument)))
+    # The scripts cut at the first colon, and one of their two ways of starting gave -R with
+    # the ends of the remote side in front: the same text as ours for all that they can express.
+    return wanted
+
+
+def _normal(argument: str) -> str:
+    return re.sub(r"\b(?:localhost|127\.0\.0\.1)\b", "localhost", argument)
+
+
+@lru_cache(maxsize=1024)
+def _options(argv: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Split a command line into its options with arguments and the words that follow."""
+    start = 1 if os.path.basename(argv[0]) in PROGRAMS else 2
+    options: list[tuple[str, str]] = []
+    words = iter(argv[start:])
+    for word in words:
+        if word == "--":
+            break
+        if not word.startswith("-") or word == "-":
+            return options, [word, *words]
+        for position, letter in enumerate(word[1:], 2):
+            if letter in _CARRIES_OPTION or (letter == "M" and program(argv) == "autossh"):
+                options.append((letter, word[position:] or next(words, "")))
+                break
+    return options, list(words)
+
+
+def listener_of(entry: TunnelEntry, argv: Sequence[str]) -> tuple[str, Endpoint] | None:
+    """Say which forward a process really has: ("L" or "R", its listener)."""
+    for option, value in forwards_of(argv):
+        for text in (entry.local_port, entry.remote_port):
+            try:
+                endpoint = parse_endpoint(text)
+            except ValueError:
+                continue
+            if _normal(value).startswith(_normal(endpoint.as_argument()) + ":"):
+                return option, endpoint
+    return None

@@ -1,0 +1,344 @@
+"""The shared state file: who runs which tunnel, written by everybody, trusted by nobody.
+
+The file lives in a sticky `/tmp` and several users write it. Therefore nobody renames over it and
+nobody opens it with O_CREAT (`fs.protected_regular` refuses that even to root): it is opened as it
+is, locked, compared with its path, read, and written over in place.
+"""
+
+import errno
+import fcntl
+import os
+import stat as stat_bits
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from tunnel_tui.errors import FileRefusedError, LockHeldError, StateFileError
+from tunnel_tui.model import TunnelEntry
+from tunnel_tui.system.files import current, open_shared
+from tunnel_tui.system.locks import RangeLock
+
+READ_LOCK_TIMEOUT = 1.0
+"""Seconds a reader waits for writers before it reads without the lock."""
+WRITE_LOCK_TIMEOUT = 10.0
+"""Seconds a writer waits before it gives up."""
+MAX_SIZE = 64 * 1024 * 1024
+MAX_PID = 1 << 22
+"""The kernel's own limit, PID_MAX_LIMIT (proc(5), pid_max)."""
+_HASH_LOCKS = 1 << 32
+_SLOT_LOCKS = 1 << 62
+_HEX = frozenset("0123456789abcdef")
+
+
+class StateRead(NamedTuple):
+    """What the state file says.
+
+    Attributes:
+        entries: one per hash, in file order; where a hash is there twice, the last line.
+        malformed: lines that cannot be acted on: wrong columns, pid below 2, binary rubbish.
+        duplicates: the earlier lines of hashes that are there twice.
+        exists: False where there is no file.
+        problem: why the file could not be read ("" if it could): a symlink, a directory, no right.
+    """
+
+    entries: tuple[TunnelEntry, ...] = ()
+    malformed: tuple[str, ...] = ()
+    duplicates: tuple[TunnelEntry, ...] = ()
+    exists: bool = False
+    problem: str = ""
+
+
+def parse_line(line: str) -> TunnelEntry | None:
+    """Read one line of the state file; None where it cannot be acted on."""
+    fields = line.split("\t")
+    if len(fields) != 7:
+        return None
+    remote_host, remote_port, local_port, direction, name, tunnel_hash, pid_text = fields
+    if not (pid_text.isascii() and pid_text.isdigit() and len(pid_text) <= 7):
+        return None
+    pid = int(pid_text)
+    if not 1 < pid <= MAX_PID or len(tunnel_hash) != 32 or not _HEX.issuperset(tunnel_hash):
+        return None
+    if not remote_host or not (line.isprintable() or _only_tabs_unprintable(line)):
+        return None
+    return TunnelEntry(remote_host, remote_port, local_port, direction, name, tunnel_hash, pid)
+
+
+def _only_tabs_unprintable(line: str) -> bool:
+    # Control characters and lone surrogates (bytes that are no UTF-8) make a line unfit to act
+    # on; joiners and other format characters are part of honest names.
+    return not any(
+        (character < " " and character != "\t") or "\x7f" <= character <= "\x9f" or
+        "\ud800" <= character <= "\udfff"
+        for character in line
+    )
+
+
+def format_line(entry: TunnelEntry) -> str:
+    """Write one entry the way the shell scripts do: seven columns, tab separated."""
+    return "\t".join((*entry[:6], str(entry.pid)))
+
+
+def parse_text(text: str) -> tuple[list[TunnelEntry], list[str]]:
+    """Split the file into entries (duplicates included) and lines that are none."""
+    entries: list[TunnelEntry] = []
+    malformed: list[str] = []
+    for line in text.split("\n"):
+        if not line:
+            continue
+        entry = parse_line(line)
+        if entry is None:
+            malformed.append(line)
+        else:
+            entries.append(entry)
+    return entries, malformed
+
+
+class StateFile:
+    """The protocol of the shared file. Instances are cheap and hold no file open."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def read(self) -> StateRead:
+        """Read under a shared lock. Never raises: what is wrong is in the answer.
+
+        A reader that does not get the lock within READ_LOCK_TIMEOUT reads all the same: anybody
+        may hold the lock of a file that everybody may open.
+        """
+        try:
+            data = self._read_bytes()
+        except FileNotFoundError:
+            return StateRead()
+        except OSError as error:
+            return StateRead(exists=True, problem=f"{self.path}: {error.strerror or error}")
+        except FileRefusedError as error:
+            return StateRead(exists=True, problem=str(error))
+        entries, malformed = parse_text(data.decode("utf-8", "surrogateescape"))
+        last = {entry.hash: entry for entry in entries}
+        duplicates = tuple(entry for entry in entries if last[entry.hash] is not entry)
+        kept = tuple(entry for entry in entries if last[entry.hash] is entry)
+        return StateRead(kept, tuple(malformed), duplicates, exists=True)
+
+    def update(
+        self,
+        change: Callable[[list[TunnelEntry]], list[TunnelEntry]],
+        *,
+        keep_malformed: bool = True,
+    ) -> list[TunnelEntry]:
+        """Change the entries under the exclusive lock and return what is in the file now.
+
+        Args:
+            change: gets all entries (duplicates included), returns all that shall be there.
+            keep_malformed: False drops lines that are no entries (`cleanup` does).
+
+        Raises:
+            FileRefusedError: the path is a symlink or no regular file.
+            StateFileError: the lock is held too long, or the file cannot be written; the old
+                content is still there.
+        """
+        with self._locked() as fd:
+            old = _read_all(fd)
+            entries, malformed = parse_text(old.decode("utf-8", "surrogateescape"))
+            wanted = list(change(list(entries)))
+            lines = [format_line(entry) for entry in wanted]
+            if keep_malformed:
+                lines += malformed
+            text = "".join(f"{line}\n" for line in lines)
+            new = text.encode("utf-8", "surrogateescape")
+            if new != old:
+                _write_over(fd, old, new, self.path)
+            return wanted
+
+    def put(self, entry: TunnelEntry) -> None:
+        """Register `entry` in place of every entry of the same hash.
+
+        Raises:
+            StateFileError: see `update`. ValueError: the entry could not be read back.
+        """
+        if parse_line(format_line(entry)) != entry:
+            raise ValueError(f"not an entry for the state file: {entry!r}")
+
+        def change(entries: list[TunnelEntry]) -> list[TunnelEntry]:
+            return [other for other in entries if other.hash != entry.hash] + [entry]
+
+        self.update(change)
+
+    def remove(self, tunnel_hash: str, pid: int | None = None) -> bool:
+        """Remove the entries of a hash (only those of `pid`, if given); False: there were none."""
+        removed = False
+
+        def change(entries: list[TunnelEntry]) -> list[TunnelEntry]:
+            nonlocal removed
+            kept = [
+                entry
+                for entry in entries
+                if entry.hash != tunnel_hash or (pid is not None and entry.pid != pid)
+            ]
+            removed = len(kept) < len(entries)
+            return kept
+
+        if not self.read().exists:
+            return False
+        self.update(change)
+        return removed
+
+    def clear(self) -> None:
+        """Empty the file, creating it (mode 666) where there is none."""
+        self.update(lambda _: [], keep_malformed=False)
+
+    @contextmanager
+    def lock_tunnel(self, tunnel_hash: str, timeout: float) -> Iterator[None]:
+        """Hold the start/stop lock of one tunnel: one at a time, across processes and threads.
+
+        Raises:
+            LockHeldError: somebody else held it for `timeout` seconds.
+        """
+        try:
+            number = int(tunnel_hash[:15], 16)
+        except ValueError:
+            number = int.from_bytes(tunnel_hash.encode("utf-8", "replace")[:7], "big")
+        with self._range((_HASH_LOCKS + number,), timeout, "another start or stop of this tunnel"):
+            yield
+
+    @contextmanager
+    def lock_slot(self, limit: int, timeout: float) -> Iterator[None]:
+        """Hold one of `limit` start slots, counted across processes and threads.
+
+        Raises:
+            LockHeldError: no slot became free within `timeout` seconds.
+        """
+        slots = [_SLOT_LOCKS + number for number in range(max(1, limit))]
+        with self._range(slots, timeout, f"{limit} other starts"):
+            yield
+
+    @contextmanager
+    def _range(self, offsets: Iterable[int], timeout: float, holder: str) -> Iterator[None]:
+        deadline = time.monotonic() + timeout
+        pause = 0.005
+        while True:
+            # A descriptor of its own: the lock belongs to the open file, so threads exclude
+            # each other too.
+            fd = open_shared(self.path)
+            lock = None
+            try:
+                lock = _first_free(fd, offsets)
+                if lock is not None and current(fd, self.path):
+                    yield
+                    return
+            finally:
+                if lock is not None:
+                    lock.release()
+                os.close(fd)
+            if time.monotonic() >= deadline:
+                raise LockHeldError("The tunnel is busy", f"waited {timeout:g} s for {holder}")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
+
+    def _read_bytes(self) -> bytes:
+        while True:
+            # Not O_RDWR: the scripts leave the file behind with mode 644.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            try:
+                fd = os.open(self.path, flags)
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    raise _refused(self.path, "it is a symbolic link") from None
+                raise
+            try:
+                if not stat_bits.S_ISREG(os.fstat(fd).st_mode):
+                    raise _refused(self.path, "it is not a regular file")
+                locked = _flock(fd, fcntl.LOCK_SH, READ_LOCK_TIMEOUT)
+                if current(fd, self.path) or not locked:
+                    return _read_all(fd)
+            finally:
+                os.close(fd)
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        deadline = time.monotonic() + WRITE_LOCK_TIMEOUT
+        while True:
+            try:
+                fd = open_shared(self.path)
+            except OSError as error:
+                raise _failed(self.path, error) from error
+            try:
+                if not _flock(fd, fcntl.LOCK_EX, deadline - time.monotonic()):
+                    raise StateFileError(
+                        "The state file is locked",
+                        f"{self.path} has been held for {WRITE_LOCK_TIMEOUT:g} s",
+                        f"see who holds it: fuser -v {self.path}",
+                    )
+                if current(fd, self.path):
+                    yield fd
+                    return
+            finally:
+                os.close(fd)
+
+
+def _refused(path: str, why: str) -> FileRefusedError:
+    return FileRefusedError(
+        "The state file is refused", f"{path}: {why}", "remove it; it is written anew"
+    )
+
+
+def _failed(path: str, error: OSError) -> StateFileError:
+    advice = "make room on the disk" if error.errno == errno.ENOSPC else ""
+    return StateFileError(
+        "The state file cannot be written", f"{path}: {error.strerror or error}", advice
+    )
+
+
+def _first_free(fd: int, offsets: Iterable[int]) -> RangeLock | None:
+    for offset in offsets:
+        lock = RangeLock(fd, offset)
+        if lock.acquire(blocking=False):
+            return lock
+    return None
+
+
+def _flock(fd: int, kind: int, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    pause = 0.001
+    while True:
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 2, 0.02)
+        else:
+            return True
+
+
+def _read_all(fd: int) -> bytes:
+    size = min(os.fstat(fd).st_size, MAX_SIZE)
+    parts: list[bytes] = []
+    offset = 0
+    while offset < size:
+        part = os.pread(fd, size - offset, offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
+def _write_over(fd: int, old: bytes, new: bytes, path: str) -> None:
+    # Reserve first: a full disk must be noticed before the first byte is changed.
+    try:
+        if len(new) > len(old):
+            os.posix_fallocate(fd, len(old), len(new) - len(old))
+        if new and os.pwrite(fd, new, 0) != len(new):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.ftruncate(fd, len(new))
+    except OSError as error:
+        try:
+            if old:
+                os.pwrite(fd, old, 0)
+            os.ftruncate(fd, len(old))
+        except OSError:
+            pass  # the first error says it
+        raise _failed(path, error) from error
