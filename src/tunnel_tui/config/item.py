@@ -182,7 +182,7 @@ class _Item:
         node = self.pairs.get(key)
         if node is None:
             return self._left_out(key, self.line)
-        target = resolve(node)
+        target = node if type(node) is Scalar else resolve(node)
         if not isinstance(target, Scalar):
             self._wrong(node, key, values.Mistake("is not a single value"), describe(target))
             return ""

@@ -15,7 +15,9 @@ def read_document(
         report.warning(0, "", "the file is empty: no tunnels")
         return []
     if not isinstance(root, Collection) or not root.is_mapping:
-        report.fatal(line_of(root), "", "the file does not begin with 'tunnels:'", describe(resolve(root)))
+        report.fatal(
+            line_of(root), "", "the file does not begin with 'tunnels:'", describe(resolve(root))
+        )
         return []
     pairs = read_keys(report, root, "", ("tunnels",))
     if pairs is None:

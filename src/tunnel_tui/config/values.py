@@ -18,6 +18,9 @@ MAX_SOCKET_PATH = 107
 """unix(7): `sun_path` holds 108 bytes, the last of them zero."""
 
 _ORDINARY_HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_ORDINARY_ENDPOINT = re.compile(
+    r"(?:[0-9]{1,3}\.[0-9.]+:|[A-Za-z_][A-Za-z0-9_.-]*:)?([1-9][0-9]{0,4})"
+)
 _SEPARATORS = "\u2028\u2029" + SUBSTITUTE
 _SHELL_CHARACTERS = frozenset("'`\";&<>|(){}")
 _RESERVED_OPTIONS = {
@@ -106,10 +109,11 @@ def _check_colons(host: str) -> Mistake | None:
 
 def check_endpoint(text: str) -> Mistake | None:
     """Say why `text` cannot be one end of a forward; None where it can."""
-    if text.isdigit() and text.isascii() and len(text) < 6 and 1 <= int(text) <= 65535:
-        return None
     if len(text) > 300:
         return Mistake("is too long", ENDPOINT_ALLOWED)
+    ordinary = _ORDINARY_ENDPOINT.fullmatch(text)
+    if ordinary and int(ordinary[1]) <= 65535:
+        return None
     try:
         endpoint = parse_endpoint(text)
     except ValueError as error:
