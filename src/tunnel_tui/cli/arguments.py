@@ -65,9 +65,6 @@ def parse(argv: Sequence[str]) -> Arguments:
     arguments = Arguments(name, command)
     _read_options(arguments, early, GLOBAL_OPTIONS + command.options, [])
     rest = list(argv[position + 1 :])
-    if command.operands == ("[...]",):
-        arguments.operands = rest
-        return arguments
     _read_options(arguments, rest, command.options + GLOBAL_OPTIONS, arguments.operands)
     if arguments.named("--help") is None and arguments.named("--version") is None:
         _check_operands(arguments)
@@ -76,9 +73,7 @@ def parse(argv: Sequence[str]) -> Arguments:
 
 def _find_command(argv: Sequence[str]) -> tuple[int, list[str]]:
     """Skip the options before the command; return its position and those options."""
-    takes_value = {
-        spelling for o in GLOBAL_OPTIONS if o.metavar for spelling in (o.long, o.short)
-    }
+    takes_value = {spelling for o in GLOBAL_OPTIONS if o.metavar for spelling in (o.long, o.short)}
     position = 0
     while position < len(argv):
         word = argv[position]
@@ -154,16 +149,15 @@ def _unknown_command(name: str) -> UsageError:
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Return what of `known` looks most like `word`, or an empty string."""
+    """Return what of `known` looks most like `word` (`a or b`), or an empty string."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word, known, 1, 0.5)), "")
+    return " or ".join(get_close_matches(word, known, 2, 0.6))
 
 
 def usage(name: str) -> str:
     """Spell how a command is used, in one line."""
     command = COMMANDS.get(name, APP)
     words = ["usage: tunnel-tui", name, *command.operands]
-    for option in command.options:
-        words.append(f"[{option.long}{' ' + option.metavar if option.metavar else ''}]")
+    words += [f"[{option.long} {option.metavar}".rstrip() + "]" for option in command.options]
     return " ".join(word for word in words if word)

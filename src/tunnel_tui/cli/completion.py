@@ -158,7 +158,8 @@ def _fish() -> str:
         seen = f"__fish_seen_subcommand_from {with_tunnels}"
         lines.append(f"complete -c {program} -f")
         for name, command in _shown():
-            lines.append(f"complete -c {program} -n '{unset}' -a {name} -d '{_quote(command.help)}'")
+            about = _quote(command.help)
+            lines.append(f"complete -c {program} -n '{unset}' -a {name} -d '{about}'")
             for option in command.options:
                 within = f"__fish_seen_subcommand_from {name}"
                 needs = " -x" if option.metavar else ""

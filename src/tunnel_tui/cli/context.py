@@ -46,7 +46,7 @@ class Context:
         if self._config is None:
             from tunnel_tui.config.load import load_config
 
-            self._config = load_config(self.settings.config_file)
+            self._config = load_config(self.settings.config_file, self.settings.direction_mode)
         return self._config
 
     def good_config(self) -> Config:
@@ -73,6 +73,19 @@ class Context:
             elif warnings:
                 self.output.warning(str(problem))
         return fatal
+
+    def warn_of_state_file(self) -> None:
+        """Say what is wrong with the state file: unreadable, or lines that nobody can act on."""
+        from tunnel_tui.observe.statefile import StateFile
+
+        state = StateFile(self.settings.state_file).read()
+        if state.problem:
+            self.output.warning(f"state file: {state.problem}")
+        if bad := len(state.malformed) + len(state.duplicates):
+            self.output.warning(
+                f"state file: {bad} unusable line{'s' if bad > 1 else ''}"
+                " (tunnel-tui cleanup repairs it)"
+            )
 
     def warn_if_broken(self) -> None:
         """Say in one line that the configuration has mistakes, where it is not the subject."""

@@ -94,6 +94,6 @@ def _options(options: tuple[Option, ...] | list[Option]) -> list[str]:
 
 
 def _row(head: str, text: str) -> list[str]:
-    if len(head) <= 24:
-        return [f"  {head:<24} {safe(text)}"]
-    return [f"  {head}", f"  {'':<24} {safe(text)}"]
+    if len(head) <= 28:
+        return [f"  {head:<28} {safe(text)}"]
+    return [f"  {head}", f"  {'':<28} {safe(text)}"]

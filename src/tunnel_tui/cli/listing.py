@@ -64,9 +64,7 @@ def hash_tunnel(context: Context) -> int:
     name, host, port, local, direction, *rest = context.arguments.operands
     interactive = rest[0] if rest else "false"
     if direction not in {known.value for known in Direction}:
-        raise UsageError(
-            f"not a direction: {direction}", "remote_to_local or local_to_remote"
-        )
+        raise UsageError(f"not a direction: {direction}", "remote_to_local or local_to_remote")
     if interactive not in {"true", "false"}:
         raise UsageError(f"not true or false: {interactive}")
     digest = tunnel_hash(name, host, port, local, direction, interactive)

@@ -111,6 +111,16 @@ class Output:
         except BrokenPipeError:
             self._silence()
 
+    def reader_gone(self) -> bool:
+        """Say whether the other end of the pipe was closed, without writing to it."""
+        if self.closed or self.watched or self._out is None:
+            return self.closed
+        import select
+
+        poll = select.poll()
+        poll.register(self._out.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+
     def json(self, value: object) -> None:
         """Print a value as indented JSON in ASCII, which every reader decodes alike."""
         import json

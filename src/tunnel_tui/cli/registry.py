@@ -65,6 +65,7 @@ QUIET = Option("--quiet", "say nothing but errors", "-q")
 FOLLOW = Option("--follow", "go on as lines arrive (here -f is not the state file)", "-f")
 LINES = Option("--lines", "how many lines from the end (default 50)", "-n", "N")
 TIMEOUT = Option("--timeout", "seconds until giving up (default 60)", "-t", "SECONDS")
+HEADLESS = Option("--headless", "no app: print the environment that reaches the demo's tunnels")
 FOR = Option("--for", "running (default), starting, stopped, dead or interactive", "", "STATE")
 
 _SMART = (
@@ -73,7 +74,8 @@ _SMART = (
 )
 _NAMING = "A tunnel is its name, its hash, or the first 8 or more characters of the hash."
 _START_ONE = (
-    f"{_NAMING}\nWaits up to 12 seconds for the tunnel to carry traffic and says why if it does not."
+    f"{_NAMING}\n"
+    "Waits up to 12 seconds for the tunnel to carry traffic and says why if it does not."
 )
 
 COMMANDS: dict[str, Command] = {
@@ -184,7 +186,13 @@ COMMANDS: dict[str, Command] = {
         (JSON,),
     ),
     "demo": Command(
-        "launch", "demo", "more", "open the app on servers of its own", ("[...]",), resident=True
+        "launch",
+        "demo",
+        "more",
+        "open the app on servers of its own",
+        (),
+        (HEADLESS,),
+        resident=True,
     ),
     "completion": Command(
         "completion",
@@ -193,8 +201,8 @@ COMMANDS: dict[str, Command] = {
         "print the completion script of a shell",
         ("<bash|zsh|fish>",),
         (),
-        "bash: eval \"$(tunnel-tui completion bash)\"\n"
-        "zsh:  eval \"$(tunnel-tui completion zsh)\"\n"
+        'bash: eval "$(tunnel-tui completion bash)"\n'
+        'zsh:  eval "$(tunnel-tui completion zsh)"\n'
         "fish: tunnel-tui completion fish | source",
     ),
     "help": Command("help", "help_command", "more", "explain a command", ("[command]",)),

@@ -1,0 +1,83 @@
+"""`start`, `stop`, `restart`: all tunnels at once."""
+
+from collections.abc import Callable, Sequence
+
+from tunnel_tui.cli import codes
+from tunnel_tui.cli.context import Context
+from tunnel_tui.cli.progress import Progress
+from tunnel_tui.cli.registry import FULL, QUIET
+from tunnel_tui.cli.report import print_outcomes, report, summary
+from tunnel_tui.model import Outcome, TunnelSpec
+
+_NAMED = 5
+"""So many tunnels that need a login are named; the others are counted."""
+
+
+def start(context: Context) -> int:
+    """Make what runs be what the file says; with `--full`, stop everything first.
+
+    Raises:
+        ConfigError: the file has mistakes; what runs stays as it is.
+    """
+    from tunnel_tui.supervise.apply import apply_plan, plan_changes
+
+    specs, settings = context.good_config().tunnels, context.settings
+    if context.arguments.flag(FULL):
+        return _start_afresh(context, specs)
+    plan = plan_changes(settings, specs)
+    code = _work(context, lambda progress: apply_plan(settings, plan, progress))
+    _name_logins(context, plan.login)
+    return code
+
+
+def stop(context: Context) -> int:
+    """Stop every tunnel, orphans included; empty the state file, delete the logs."""
+    from tunnel_tui.supervise.lifecycle import stop_tunnels
+
+    settings = context.settings
+    return _work(context, lambda progress: stop_tunnels(settings, None, progress))
+
+
+restart = start
+
+
+def _start_afresh(context: Context, specs: Sequence[TunnelSpec]) -> int:
+    from tunnel_tui.supervise.lifecycle import start_tunnels, stop_tunnels
+
+    settings = context.settings
+    startable = [spec for spec in specs if not spec.interactive]
+
+    def work(progress: Progress) -> list[Outcome]:
+        stopped = stop_tunnels(settings, None, progress)
+        still_there = {outcome.hash for outcome in stopped if not outcome.ok}
+        ready = [spec for spec in startable if spec.hash not in still_there]
+        return stopped + start_tunnels(settings, ready, progress)
+
+    code = _work(context, work)
+    _name_logins(context, [spec for spec in specs if spec.interactive])
+    return code
+
+
+def _work(context: Context, work: Callable[[Progress], list[Outcome]]) -> int:
+    """Do the work with a bar; after ctrl+c say what was done until then."""
+    progress = Progress(context.output)
+    try:
+        outcomes = work(progress)
+    except KeyboardInterrupt:
+        progress.finish()
+        print_outcomes(context, progress.outcomes)
+        done = summary(progress.outcomes) if progress.outcomes else "nothing was done"
+        context.output.error(f"interrupted: {done}; the rest is as it was")
+        return codes.INTERRUPTED
+    finally:
+        progress.finish()
+    return report(context, outcomes)
+
+
+def _name_logins(context: Context, specs: Sequence[TunnelSpec]) -> None:
+    if not specs or context.arguments.flag(QUIET):
+        return
+    names = ", ".join(spec.name for spec in specs[:_NAMED])
+    more = f" and {len(specs) - _NAMED} more" if len(specs) > _NAMED else ""
+    verb = "needs" if len(specs) == 1 else "need"
+    context.output.info(f"{len(specs)} {verb} a login: {names}{more} (tunnel-tui auth <name>)")

@@ -1,0 +1,192 @@
+"""`logs`: the log of one tunnel, the newest lines of all, or both as they arrive."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tunnel_tui.cli import codes
+from tunnel_tui.cli.arguments import UsageError
+from tunnel_tui.cli.context import Context
+from tunnel_tui.cli.output import safe
+from tunnel_tui.cli.registry import FOLLOW, JSON, LINES
+
+_LINES = 50
+_LINES_EACH = 10
+_NEWEST = 5
+"""So many logs show their last lines where no tunnel was named."""
+_MOST = 1_000_000
+
+
+class LogFile(NamedTuple):
+    """One tunnel's log on disk; `modified` in epoch seconds, `size` in bytes."""
+
+    name: str
+    hash: str
+    path: str
+    size: int
+    modified: float
+
+
+def logs(context: Context) -> int:
+    """Print the end of one log, or of the newest ones.
+
+    Raises:
+        TunnelTuiError: no tunnel, or more than one, goes by the name.
+        UsageError: the number of lines is not one.
+    """
+    count = _count(context)
+    if context.arguments.operands:
+        return _one(context, count)
+    return _all(context, count)
+
+
+def _count(context: Context) -> int | None:
+    text = context.arguments.value(LINES)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"not a number of lines: {text}")
+    return min(int(text), _MOST)
+
+
+def _one(context: Context, count: int | None) -> int:
+    from tunnel_tui.cli.single import find
+    from tunnel_tui.observe.logs import tail_lines
+
+    tunnel, output = find(context, context.arguments.operands[0]), context.output
+    path = context.settings.log_file(tunnel.hash)
+    lines = _LINES if count is None else count
+    if context.arguments.flag(FOLLOW):
+        return follow(context, [(tunnel.name, path)], lines)
+    if not os.path.lexists(path):
+        output.error(f"{tunnel.name} has no log", f"{path} is written when the tunnel starts")
+        return codes.FAILED
+    text = tail_lines(path, lines)
+    if context.arguments.flag(JSON):
+        output.json({"name": tunnel.name, "hash": tunnel.hash, "file": path, "lines": text})
+        return codes.OK
+    if output.watched:
+        output.info(f"{tunnel.name}: {path}")
+    output.lines(coloured(context, text))
+    return codes.OK
+
+
+def _all(context: Context, count: int | None) -> int:
+    output, files = context.output, log_files(context)
+    if context.arguments.flag(FOLLOW):
+        named = [(file.name, file.path) for file in files]
+        return follow(context, named, _LINES_EACH if count is None else count)
+    if context.arguments.flag(JSON):
+        output.json([file._asdict() for file in files])
+        return codes.OK
+    output.heading("Tunnel Logs")
+    if not files:
+        output.info(f"no logs in {context.settings.log_dir}")
+        return codes.OK
+    output.lines(map(_file_line, files))
+    newest = sorted(files, key=lambda file: file.modified, reverse=True)
+    shown = newest[:_NEWEST] if count is None else newest
+    output.lines(_tails(context, shown, _LINES_EACH if count is None else count))
+    return codes.OK
+
+
+def log_files(context: Context) -> list[LogFile]:
+    """List the logs that exist, named by the configuration and the state file."""
+    from tunnel_tui.observe.statefile import StateFile
+
+    settings = context.settings
+    names = {e.hash: e.name for e in StateFile(settings.state_file).read().entries}
+    names.update((spec.hash, spec.name) for spec in context.config.tunnels)
+    files = []
+    try:
+        found = list(os.scandir(settings.log_dir))
+    except FileNotFoundError:
+        return []
+    for entry in found:
+        if not (entry.name.startswith("tunnel-") and entry.name.endswith(".log")):
+            continue
+        try:
+            stat = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        tunnel_hash = entry.name[len("tunnel-") : -len(".log")]
+        name = names.get(tunnel_hash, "(unknown)")
+        files.append(LogFile(name, tunnel_hash, entry.path, stat.st_size, stat.st_mtime))
+    return sorted(files, key=lambda file: (file.name, file.hash))
+
+
+def _file_line(file: LogFile) -> str:
+    modified = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(file.modified))
+    base = os.path.basename(file.path)
+    return safe(f"  {base} ({_size(file.size)}, modified: {modified}) {file.name}")
+
+
+def _size(count: int) -> str:
+    if count < 1024:
+        return f"{count}B"
+    for shift, unit in ((10, "K"), (20, "M"), (30, "G")):
+        if count < 1024 << shift:
+            break
+    return f"{count / (1 << shift):.1f}{unit}"
+
+
+def _tails(context: Context, files: Iterable[LogFile], count: int) -> Iterator[str]:
+    from tunnel_tui.observe.logs import tail_lines
+
+    for file in files:
+        yield ""
+        title = f"==> {file.name} ({file.hash}) <=="
+        yield context.output.paint(safe(title), "heading")
+        yield from coloured(context, tail_lines(file.path, count))
+
+
+def coloured(context: Context, lines: Iterable[str]) -> Iterator[str]:
+    """Colour (already sanitised) log lines by what they say, where a person watches."""
+    if not context.output.watched:
+        yield from lines
+        return
+    from tunnel_tui.observe.logs import LineClass, classify
+
+    styles = {
+        LineClass.SUCCESS: "good",
+        LineClass.WARNING: "warning",
+        LineClass.FAILURE: "bad",
+        LineClass.MARKER: "heading",
+        LineClass.DIM: "dim",
+    }
+    for line in lines:
+        style = styles.get(classify(line))
+        yield context.output.paint(line, style) if style else line
+
+
+def follow(context: Context, files: list[tuple[str, str]], count: int) -> int:
+    """Print lines as they arrive until ctrl+c, or until nobody reads any more."""
+    from tunnel_tui.observe.logs import LogFollower
+    from tunnel_tui.system.events import Events
+
+    output = context.output
+    width = max((len(name) for name, _ in files), default=0) if len(files) > 1 else 0
+    followers = [(safe(name), LogFollower(path)) for name, path in files]
+    events = Events()
+
+    def show(name: str, lines: list[str]) -> None:
+        prefix = f"{name:<{width}} | " if width else ""
+        output.lines(prefix + line for line in coloured(context, lines))
+
+    try:
+        events.watch_directory(context.settings.log_dir)
+        for name, follower in followers:
+            show(name, follower.open(count))
+        while not (output.closed or output.reader_gone()):
+            events.wait(1.0)
+            for name, follower in followers:
+                update = follower.poll()
+                while update.lines or update.more:
+                    show(name, update.lines)
+                    update = follower.poll()
+    except KeyboardInterrupt:
+        return codes.INTERRUPTED
+    finally:
+        events.close()
+    return codes.PIPE_CLOSED

@@ -1,0 +1,40 @@
+"""`validate`, `cleanup`: find mistakes in the file, remove what is left of the dead."""
+
+from tunnel_tui.cli import codes
+from tunnel_tui.cli.context import Context
+from tunnel_tui.cli.formats import problem_record
+from tunnel_tui.cli.registry import JSON
+from tunnel_tui.cli.report import report
+
+
+def validate(context: Context) -> int:
+    """Print every mistake of the file at once, with its line; code 1 if any is fatal."""
+    from tunnel_tui.config.sshconfig import find_own_forwards
+
+    output, config = context.output, context.config
+    warnings = find_own_forwards(config, context.settings) if config.valid else ()
+    if context.arguments.flag(JSON):
+        problems = [problem_record(problem) for problem in (*config.problems, *warnings)]
+        output.json({"file": config.file, "valid": config.valid, "problems": problems})
+        return codes.OK if config.valid else codes.FAILED
+    fatal = context.report_problems(warnings=True)
+    for problem in warnings:
+        output.warning(str(problem))
+    if fatal or not config.valid:
+        output.note(f"{fatal} mistake{'s' if fatal != 1 else ''} in {config.file}")
+        return codes.FAILED
+    count = len(config.tunnels)
+    output.lines(
+        (
+            output.paint("SUCCESS", "good")
+            + f": Configuration file is valid ({count} tunnel{'s' if count != 1 else ''})",
+        )
+    )
+    return codes.OK
+
+
+def cleanup(context: Context) -> int:
+    """Remove dead entries and their logs, end orphans, adopt lost tunnels; report each."""
+    from tunnel_tui.supervise.cleanup import clean_up
+
+    return report(context, clean_up(context.settings, context.config.tunnels))

@@ -1,0 +1,143 @@
+"""`start-tunnel`, `stop-tunnel`, `restart-tunnel`: tunnels by name or hash."""
+
+from collections.abc import Callable, Sequence
+
+from tunnel_tui.cli.context import Context
+from tunnel_tui.cli.progress import Progress
+from tunnel_tui.cli.registry import NO_WAIT
+from tunnel_tui.cli.report import failed, report
+from tunnel_tui.errors import InteractiveTunnelError, TunnelTuiError, UnknownTunnelError
+from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
+
+START_PATIENCE = 12.0
+"""Seconds to wait for a tunnel to carry traffic: ssh's ConnectTimeout of 10, and a little."""
+
+
+def start(context: Context) -> int:
+    """Start tunnels and wait until they carry traffic or have failed.
+
+    Raises:
+        TunnelTuiError: the file has mistakes, or no tunnel goes by a name.
+    """
+    from tunnel_tui.supervise.lifecycle import start_tunnel, start_tunnels
+
+    settings, wait = context.settings, _patience(context)
+    specs = _specs(context)
+    if len(specs) == 1:
+        return _each(context, specs, lambda spec: start_tunnel(settings, spec, wait=wait))
+    refused = [_refusal(spec) for spec in specs if spec.interactive]
+    ready = [spec for spec in specs if not spec.interactive]
+    progress = Progress(context.output)
+    try:
+        outcomes = start_tunnels(settings, ready, progress, wait=wait)
+    finally:
+        progress.finish()
+    return report(context, [*refused, *outcomes])
+
+
+def restart(context: Context) -> int:
+    """Stop and start tunnels.
+
+    Raises:
+        TunnelTuiError: the file has mistakes, or no tunnel goes by a name.
+    """
+    from tunnel_tui.supervise.lifecycle import restart_tunnel
+
+    settings, wait = context.settings, _patience(context)
+    return _each(context, _specs(context), lambda spec: restart_tunnel(settings, spec, wait=wait))
+
+
+def stop(context: Context) -> int:
+    """Stop tunnels, whether or not the file still has them.
+
+    Raises:
+        TunnelTuiError: no tunnel goes by a name.
+    """
+    from tunnel_tui.supervise.lifecycle import stop_tunnel, stop_tunnels
+
+    settings = context.settings
+    found = dict(_stoppable(context, text) for text in _operands(context))
+    if len(found) > 1:
+        progress = Progress(context.output)
+        try:
+            outcomes = stop_tunnels(settings, list(found), progress)
+        finally:
+            progress.finish()
+        return report(context, outcomes)
+    [(tunnel_hash, name)] = found.items()
+    return report(context, [stop_tunnel(settings, tunnel_hash, name=name)], several=False)
+
+
+def _each(
+    context: Context, specs: Sequence[TunnelSpec], act: Callable[[TunnelSpec], Outcome]
+) -> int:
+    outcomes = []
+    for spec in specs:
+        if spec.interactive:
+            outcomes.append(_refusal(spec))
+            continue
+        try:
+            outcomes.append(act(spec))
+        except TunnelTuiError as error:
+            outcomes.append(failed(spec, error))
+    return report(context, outcomes, several=len(specs) > 1)
+
+
+def _refusal(spec: TunnelSpec) -> Outcome:
+    from shlex import quote
+
+    error = InteractiveTunnelError(
+        "needs a login", "it is interactive", f"tunnel-tui auth {quote(spec.name)}"
+    )
+    return failed(spec, error)
+
+
+def _patience(context: Context) -> float:
+    return 0.0 if context.arguments.flag(NO_WAIT) else START_PATIENCE
+
+
+def _operands(context: Context) -> list[str]:
+    return list(dict.fromkeys(context.arguments.operands))
+
+
+def _specs(context: Context) -> list[TunnelSpec]:
+    """Find the configured tunnels that are meant, each once."""
+    context.good_config()
+    found = {}
+    for text in _operands(context):
+        tunnel = find(context, text)
+        if isinstance(tunnel, TunnelEntry):
+            raise UnknownTunnelError(
+                f"{tunnel.name} is not in the configuration",
+                f"only the state file knows {tunnel.hash}",
+                f"add it to {context.settings.config_file}, or stop it",
+            )
+        found[tunnel.hash] = tunnel
+    return list(found.values())
+
+
+def _stoppable(context: Context, text: str) -> tuple[str, str]:
+    """Find a tunnel to stop; a full hash will do even if only a lost process carries it."""
+    try:
+        tunnel = find(context, text)
+    except UnknownTunnelError:
+        from tunnel_tui.observe.identity import find_tagged
+
+        if any(process.hash == text for process in find_tagged()):
+            return text, text
+        raise
+    return tunnel.hash, tunnel.name
+
+
+def find(context: Context, text: str) -> TunnelSpec | TunnelEntry:
+    """Find the tunnel that `text` names, in the configuration or the state file.
+
+    Raises:
+        UnknownTunnelError: there is none.
+        AmbiguousTunnelError: there are several.
+    """
+    from tunnel_tui.observe.statefile import StateFile
+    from tunnel_tui.supervise.resolve import find_tunnel
+
+    entries = StateFile(context.settings.state_file).read().entries
+    return find_tunnel(text, context.config.tunnels, entries)
