@@ -1,0 +1,51 @@
+# Nothing but Python 3.11 or newer (with venv) and an ssh client is needed before `make demo`.
+# Every target makes what it needs in .venv, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PINS := constraints.txt pyproject.toml scripts/make-venv
+PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check format screenshots clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+
+demo: $(VENV)/.demo  ## open the app on tunnels that really run, with servers of its own
+	@$(BIN)/tunnel-tui demo
+
+run: $(VENV)/.demo  ## open the app on your configuration; ARGS="status" runs a command
+	@$(BIN)/tunnel-tui $(ARGS)
+
+test: $(VENV)/.dev  ## run all tests; TESTS=tests/unit for some of them
+	scripts/install-test-packages
+	$(PYTEST) $(TESTS)
+
+check: $(VENV)/.dev  ## format, lint, types, import contracts, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) tests/unit tests/tui
+
+format: $(VENV)/.dev  ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+screenshots: $(VENV)/.dev  ## take the pictures of the README from the running demo
+	$(BIN)/python scripts/screenshots.py screenshots
+
+clean:  ## remove .venv and everything that can be made again
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.demo: $(PINS)
+	@scripts/make-venv $(PYTHON) $(VENV) demo
+	@touch $@
+
+$(VENV)/.dev: $(PINS)
+	@scripts/make-venv $(PYTHON) $(VENV) dev
+	@touch $@ $(VENV)/.demo
