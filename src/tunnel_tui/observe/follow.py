@@ -1,6 +1,7 @@
 """Following a log for a reader: what is new since the last look, whatever became of the file."""
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tunnel_tui.observe.sanitise import decode
@@ -27,7 +28,7 @@ class LogUpdate(NamedTuple):
     """
 
     reset: bool = False
-    lines: list[str] = []
+    lines: Sequence[str] = ()
     more: bool = False
 
 
@@ -130,7 +131,7 @@ class LogFollower:
     def _read_new(self) -> LogUpdate:
         assert self._fd is not None
         size = os.fstat(self._fd).st_size
-        lines: list[str] = []
+        lines: Sequence[str] = ()
         if size - self._offset > _BACKLOG:
             skipped = size - _STEP - self._offset
             lines.append(f"… {skipped:,} bytes were written faster than they can be shown …")

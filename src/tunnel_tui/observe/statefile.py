@@ -69,8 +69,9 @@ def _only_tabs_unprintable(line: str) -> bool:
     # Control characters and lone surrogates (bytes that are no UTF-8) make a line unfit to act
     # on; joiners and other format characters are part of honest names.
     return not any(
-        (character < " " and character != "\t") or "\x7f" <= character <= "\x9f" or
-        "\ud800" <= character <= "\udfff"
+        (character < " " and character != "\t")
+        or "\x7f" <= character <= "\x9f"
+        or "\ud800" <= character <= "\udfff"
         for character in line
     )
 

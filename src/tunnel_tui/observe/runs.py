@@ -1,0 +1,200 @@
+"""What a log says of the ssh that runs now: has its forward been confirmed, and is it still?
+
+Only the end of a log is read; a log that has grown is read on from where it was left.
+"""
+
+import os
+from typing import NamedTuple
+
+from tunnel_tui.model import Forward
+from tunnel_tui.observe.tail import open_for_reading
+from tunnel_tui.settings import LOG_CAP
+
+TAIL = 4096
+_BLOCK = 256 * 1024
+_OVERLAP = 512
+_AUTOSSH_START = b"]: starting ssh (count "
+_OUR_START = b" tunnel-tui["
+_VOID = (
+    b"open failed: administratively prohibited",
+    b"remote forward failure for: listen",
+    b" not responding.\n",
+    b" closed by remote host.\n",
+    b"Transferred: sent ",
+    b"Broken pipe",
+)
+"""Printed after the success line, each means that the forward no longer stands."""
+
+
+class Run(NamedTuple):
+    """What the log says of one ssh process.
+
+    Attributes:
+        known: the beginning of its run is in the log, or its success: the log can be believed.
+        confirmed: its success line is there.
+        void: the line after it that takes it back; "" where there is none.
+        partial: the line that says that one address of the listener was in use; or "".
+        starts: N of autossh's "starting ssh (count N)", the last; 0 where there is none.
+    """
+
+    known: bool = False
+    confirmed: bool = False
+    void: str = ""
+    partial: str = ""
+    starts: int = 0
+
+    @property
+    def stands(self) -> bool:
+        """True where the forward is confirmed and nothing takes it back."""
+        return self.confirmed and not self.void and not self.partial
+
+
+def success_lines(pid: int, forward: Forward) -> tuple[bytes, ...]:
+    """Spell what ssh `pid` prints (with LogVerbose) when this forward stands.
+
+    `-L`: client_loop() says so after all local listeners are bound; the line about listening
+    comes before the bind and proves nothing. `-R`: the server's answer.
+    """
+    if forward.listens_here:
+        return (b"(pid=%d): Entering interactive session." % pid,)
+    listener = forward.listener
+    if listener.path.startswith("~"):  # only the far end knows what it stands for
+        return (b"(pid=%d): remote forward success for: listen /" % pid,)
+    where = f"{listener.path}:-2" if listener.path else f"{listener.bind_host}:{listener.port}"
+    text = where.encode("utf-8", "surrogateescape")
+    return (b"(pid=%d): remote forward success for: listen %b," % (pid, text),)
+
+
+class RunReader:
+    """Reads one tunnel's log and remembers how far."""
+
+    __slots__ = ("_key", "_run", "_seen", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._seen = (0, 0, 0, 0)  # device, inode, size, mtime
+        self._key: tuple[bytes, ...] = ()
+        self._run = Run()
+
+    def read(self, pid: int, forward: Forward) -> Run:
+        """Say what the log says of ssh `pid`; pid 0: only the attempts are counted."""
+        try:
+            status = os.lstat(self.path)
+        except OSError:
+            self._seen = (0, 0, 0, 0)
+            self._key = ()
+            self._run = Run()
+            return self._run
+        seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        key = success_lines(pid, forward)
+        if seen == self._seen and key == self._key:
+            return self._run
+        fd = open_for_reading(self.path)
+        if fd is None:
+            return Run()
+        try:
+            grown = seen[:2] == self._seen[:2] and seen[2] > self._seen[2] and key == self._key
+            if grown and self._run.confirmed:
+                self._run = self._read_on(fd, self._seen[2], seen[2], key[0])
+            else:
+                self._run = self._read_back(fd, seen[2], key[0])
+        except OSError:
+            return Run()
+        finally:
+            os.close(fd)
+        self._seen, self._key = seen, key
+        return self._run
+
+    def _read_on(self, fd: int, start: int, end: int, success: bytes) -> Run:
+        data = os.pread(fd, end - start + _OVERLAP, max(0, start - _OVERLAP))
+        if _start_of_run(data) >= 0 or success in data:
+            return self._read_back(fd, end, success)
+        return self._run._replace(void=self._run.void or _void(data))
+
+    def _read_back(self, fd: int, end: int, success: bytes) -> Run:
+        """Search backwards for the success line, no further than the beginning of its run."""
+        after = b""  # what stands behind the block under search
+        size = TAIL
+        position = end
+        while position > 0 and end - position < LOG_CAP:
+            begin = max(0, position - size)
+            block = os.pread(fd, position - begin, begin)
+            found = self._judge(fd, begin, block, after, success)
+            if found is not None:
+                return found
+            after = block + after[:_OVERLAP] if len(after) < _BLOCK * 4 else block + after
+            position = begin
+            size = _BLOCK
+        return self._in_old_copy(after, success) if position == 0 else Run()
+
+    def _judge(self, fd: int, begin: int, block: bytes, after: bytes, success: bytes) -> Run | None:
+        data = block + after[:_OVERLAP]
+        start = _start_of_run(data)
+        found = data.rfind(success)
+        if found < 0 and start < 0:
+            return None
+        if start > found:
+            return Run(known=True, starts=_count(data, start))
+        if start < 0 and begin > 0:
+            # The beginning of this run stands shortly before: it has the count and the binds.
+            before = os.pread(fd, min(begin, TAIL), max(0, begin - TAIL))
+            data, found = before + data, found + len(before)
+            start = _start_of_run(data[:found])
+        else:
+            start = _start_of_run(data[:found])
+        behind = data[found:] + after[_OVERLAP:]
+        partial = _line_with(data[max(start, 0) : found], b": Address already in use")
+        return Run(True, True, _void(behind), partial, _count(data, start))
+
+    def _in_old_copy(self, after: bytes, success: bytes) -> Run:
+        """Look into `<path>.1`, where capping has put what the log had before."""
+        fd = open_for_reading(f"{self.path}.1")
+        if fd is None:
+            return Run()
+        try:
+            end = os.fstat(fd).st_size
+            data = os.pread(fd, LOG_CAP, max(0, end - LOG_CAP))
+        finally:
+            os.close(fd)
+        found, start = data.rfind(success), _start_of_run(data)
+        if found < 0 or start > found:
+            return Run(known=start >= 0, starts=_count(data, start))
+        start = _start_of_run(data[:found])
+        partial = _line_with(data[max(start, 0) : found], b": Address already in use")
+        return Run(True, True, _void(data[found:]) or _void(after), partial, _count(data, start))
+
+
+def _start_of_run(data: bytes) -> int:
+    """Find the last line that begins a run: autossh's, or ours before it."""
+    found = data.rfind(_AUTOSSH_START)
+    ours = data.rfind(_OUR_START)
+    while ours > found:
+        bracket = data.find(b"]: starting ", ours, ours + 32)
+        if bracket >= 0:
+            return ours
+        ours = data.rfind(_OUR_START, 0, ours)
+    return found
+
+
+def _count(data: bytes, start: int) -> int:
+    if start < 0 or not data.startswith(_AUTOSSH_START, start):
+        return 0
+    begin = start + len(_AUTOSSH_START)
+    digits = data[begin : begin + 12].split(b")")[0].split(b" ")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _void(data: bytes) -> str:
+    for words in _VOID:
+        if words in data:
+            return _line_with(data, words.strip())
+    return ""
+
+
+def _line_with(data: bytes, words: bytes) -> str:
+    at = data.rfind(words)
+    if at < 0:
+        return ""
+    begin = data.rfind(b"\n", 0, at) + 1
+    end = data.find(b"\n", at)
+    return data[begin : end if end >= 0 else None].decode("utf-8", "replace")[:300]

@@ -1,0 +1,99 @@
+"""The sockets of an ssh: is its listener there, does its connection stand, how fast is it?"""
+
+import os
+from collections.abc import Mapping
+
+from tunnel_tui.model import Forward, Traffic
+from tunnel_tui.system.proc import descendants
+from tunnel_tui.system.sockets import TcpSocket, tcp_sockets
+
+
+class Sockets:
+    """The machine's TCP sockets at one moment, dumped at most once each."""
+
+    def __init__(self) -> None:
+        self._listening: Mapping[int, TcpSocket] | None = None
+        self._connected: Mapping[int, TcpSocket] | None = None
+
+    @property
+    def listening(self) -> Mapping[int, TcpSocket]:
+        """All listeners by inode."""
+        if self._listening is None:
+            self._listening = tcp_sockets(True)
+        return self._listening
+
+    @property
+    def connected(self) -> Mapping[int, TcpSocket]:
+        """All connections by inode, with what the kernel knows of them."""
+        if self._connected is None:
+            self._connected = tcp_sockets(False)
+        return self._connected
+
+
+def socket_descriptors(pid: int) -> tuple[int, ...]:
+    """List the socket inodes of a process in the order of its descriptors (proc(5), fd).
+
+    Empty where /proc/<pid>/fd may not be read (another user's process).
+    """
+    try:
+        numbers = sorted(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return ()
+    inodes = []
+    for number in numbers:
+        try:
+            link = os.readlink(f"/proc/{pid}/fd/{number}")
+        except OSError:
+            continue
+        if link.startswith("socket:["):
+            inodes.append(int(link[8:-1]))
+    return tuple(inodes)
+
+
+def holds_listener(pid: int, forward: Forward, sockets: Sockets) -> bool:
+    """Tell whether ssh `pid` itself listens where the forward begins (`-L`)."""
+    inodes = socket_descriptors(pid)
+    if forward.listener.path:
+        return _holds_path(inodes, forward.listener.path)
+    port = forward.listener.port
+    return any(
+        (found := sockets.listening.get(inode)) is not None and found.local[1] == port
+        for inode in inodes
+    )
+
+
+def find_connection(pid: int, sockets: Sockets) -> int | None:
+    """Find the inode of the connection that carries ssh `pid`; None: none, or not readable.
+
+    Where ssh was given a jump host or a proxy command, the connection belongs to a descendant.
+    ssh connects before anything else, so its connection is the lowest of its TCP descriptors;
+    the later ones are connections that it forwards.
+    """
+    for process in (*reversed(descendants(pid)), pid):
+        for inode in socket_descriptors(process):
+            found = sockets.connected.get(inode)
+            if found is not None and not found.listening:
+                return inode
+    return None
+
+
+def traffic_of(inode: int, sockets: Sockets) -> Traffic | None:
+    """Say what the kernel counted on a connection; None where it is gone."""
+    found = sockets.connected.get(inode)
+    return None if found is None else Traffic(found.rtt, found.acked, found.received)
+
+
+def _holds_path(inodes: tuple[int, ...], path: str) -> bool:
+    wanted = set(inodes)
+    resolved = os.path.expanduser(path)
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as table:
+            for line in table:
+                fields = line.rstrip("\n").split(None, 7)
+                # ssh binds a temporary name and renames it: the kernel still shows that name.
+                if len(fields) == 8 and fields[7].startswith(resolved) and fields[6].isdigit():
+                    if int(fields[6]) in wanted:
+                        return True
+    except OSError:
+        pass
+    return False
