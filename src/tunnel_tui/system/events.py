@@ -3,10 +3,11 @@
 import os
 import selectors
 import time
+from collections.abc import Collection
 from typing import NamedTuple
 
 from tunnel_tui.system import inotify
-from tunnel_tui.system.proc import read_stat
+from tunnel_tui.system.proc import is_alive, read_stat
 from tunnel_tui.system.signals import open_pidfd
 
 DIED, CHANGED, WOKEN = "died", "changed", "woken"
@@ -14,6 +15,7 @@ POLL_INTERVAL = 1.0
 """Seconds between looks at what the kernel does not report by itself."""
 
 _REMEMBERED_DEATHS = 4096
+_SPARE_DESCRIPTORS = 256
 
 
 class Event(NamedTuple):
@@ -31,10 +33,11 @@ class Event(NamedTuple):
 class _Directory:
     """A directory that is watched: by inotify, by listings, or waited for."""
 
-    __slots__ = ("identity", "listing", "path", "watch")
+    __slots__ = ("identity", "listing", "names", "path", "watch")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, names: frozenset[str] | None) -> None:
         self.path = path
+        self.names = names
         self.watch = -1
         self.identity: tuple[int, int] | None = None
         self.listing: inotify.Listing | None = None
@@ -49,10 +52,11 @@ class Events:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._pidfds: dict[int, int] = {}
+        self._most_pidfds = _pidfd_budget()
         self._polled: dict[int, int] = {}  # pid → start_ticks
-        self._dead: dict[int, int] = {}  # announced and perhaps not buried yet
+        self._dead: dict[int, None] = {}  # announced; the oldest first
         self._directories: dict[str, _Directory] = {}
-        self._watches: dict[int, _Directory] = {}
+        self._watches: dict[int, list[_Directory]] = {}
         self._pending: dict[Event, None] = {}
         self._next_look = 0.0
         self._wake_reader, self._wake_writer = os.pipe()
@@ -73,14 +77,14 @@ class Events:
         """
         if pid <= 1 or pid in self._pidfds or pid in self._polled:
             return
-        stat = read_stat(pid)
-        if self._dead.get(pid) == (stat.start_ticks if stat else -1):
+        if not is_alive(pid):
+            if pid not in self._dead:
+                self._announce(pid)
             return
-        if stat is None or not stat.alive:
-            self._announce(pid, stat.start_ticks if stat else -1)
-            return
+        self._dead.pop(pid, None)
         if not self._open(pid):
-            self._polled[pid] = stat.start_ticks
+            stat = read_stat(pid)
+            self._polled[pid] = stat.start_ticks if stat else 0
 
     def unwatch_process(self, pid: int) -> None:
         """Forget a process; nothing happens when it was not watched."""
@@ -89,11 +93,22 @@ class Events:
         self._dead.pop(pid, None)
         self._pending.pop(Event(DIED, pid), None)
 
-    def watch_directory(self, path: str) -> None:
-        """Report changes of a directory's entries, also when it comes, goes and comes again."""
-        if path not in self._directories:
-            directory = self._directories[path] = _Directory(path)
+    def watch_directory(self, path: str, names: Collection[str] | None = None) -> None:
+        """Report changes of a directory's entries, also when it comes, goes and comes again.
+
+        Args:
+            path: a directory that need not exist yet.
+            names: entries that matter, for a busy directory such as /tmp; None: all. Watching
+                the same directory again adds to them.
+        """
+        directory = self._directories.get(path)
+        if directory is None:
+            directory = self._directories[path] = _Directory(path, frozenset(names or ()))
             self._arm(directory)
+        if names is None:
+            directory.names = None
+        elif directory.names is not None:
+            directory.names |= frozenset(names)
 
     def wake(self) -> None:
         """End a wait now; from any thread or signal handler."""
@@ -140,7 +155,7 @@ class Events:
             os.close(writer)
 
     def _open(self, pid: int) -> bool:
-        descriptor = open_pidfd(pid)
+        descriptor = open_pidfd(pid) if len(self._pidfds) < self._most_pidfds else None
         if descriptor is None:
             return False
         try:
@@ -159,13 +174,12 @@ class Events:
 
     def _died(self, pid: int) -> None:
         self._close_pidfd(pid)
-        stat = read_stat(pid)
-        self._announce(pid, stat.start_ticks if stat and not stat.alive else -1)
+        self._announce(pid)
 
-    def _announce(self, pid: int, start_ticks: int) -> None:
+    def _announce(self, pid: int) -> None:
         self._pending[Event(DIED, pid)] = None
         self._dead.pop(pid, None)
-        self._dead[pid] = start_ticks
+        self._dead[pid] = None
         while len(self._dead) > _REMEMBERED_DEATHS:
             del self._dead[next(iter(self._dead))]
 
@@ -184,15 +198,17 @@ class Events:
                 for path in self._directories:
                     self._changed(path)
                 continue
-            directory = self._watches.get(notice.watch)
-            if directory is None:
-                continue
-            if notice.gone and not notice.name:
-                self._disarm(directory)
-                self._arm(directory)
-                self._changed(directory.path)
-            elif notice.name:
-                self._changed(os.path.join(directory.path, notice.name))
+            for directory in tuple(self._watches.get(notice.watch, ())):
+                if notice.gone and not notice.name:
+                    self._disarm(directory)
+                    self._arm(directory)
+                    self._changed(directory.path)
+                elif notice.name:
+                    self._entry_changed(directory, notice.name)
+
+    def _entry_changed(self, directory: _Directory, name: str) -> None:
+        if directory.names is None or name in directory.names:
+            self._changed(os.path.join(directory.path, name))
 
     def _changed(self, path: str) -> None:
         self._pending[Event(CHANGED, 0, path)] = None
@@ -207,14 +223,19 @@ class Events:
             except OSError:  # no watch left: compare listings
                 pass
             else:
-                self._watches[directory.watch] = directory
+                # the same directory under two names has one watch
+                self._watches.setdefault(directory.watch, []).append(directory)
                 return
         directory.listing = inotify.listing(directory.path)
 
     def _disarm(self, directory: _Directory) -> None:
-        self._watches.pop(directory.watch, None)
-        if self._inotify is not None and directory.watch >= 0:
-            self._inotify.remove(directory.watch)
+        sharing = self._watches.get(directory.watch, [])
+        if directory in sharing:
+            sharing.remove(directory)
+            if not sharing:
+                del self._watches[directory.watch]
+                if self._inotify is not None:
+                    self._inotify.remove(directory.watch)
         directory.watch, directory.identity, directory.listing = -1, None, None
 
     def _must_look(self) -> bool:
@@ -222,10 +243,9 @@ class Events:
 
     def _look(self) -> None:
         for pid, ticks in tuple(self._polled.items()):
-            stat = read_stat(pid)
-            if stat is None or not stat.alive or stat.start_ticks != ticks:
+            if _has_ended(pid, ticks):
                 del self._polled[pid]
-                self._announce(pid, ticks if stat and stat.start_ticks == ticks else -1)
+                self._announce(pid)
             elif self._open(pid):
                 del self._polled[pid]
         for directory in self._directories.values():
@@ -240,12 +260,27 @@ class Events:
             before, after = directory.listing, inotify.listing(directory.path) or {}
             directory.listing = after
             for name in inotify.changed_names(before, after):
-                self._changed(os.path.join(directory.path, name))
+                self._entry_changed(directory, name)
+
+
+def _has_ended(pid: int, start_ticks: int) -> bool:
+    stat = read_stat(pid)
+    if stat is None:  # gone, or hidden from us
+        return not is_alive(pid)
+    return not stat.alive or (start_ticks != 0 and stat.start_ticks != start_ticks)
+
+
+def _pidfd_budget() -> int:
+    """Leave descriptors for everybody else: a shell often allows 1,024 in all."""
+    import resource
+
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 1 << 20 if soft == resource.RLIM_INFINITY else max(soft // 4, soft - _SPARE_DESCRIPTORS)
 
 
 def _identity(path: str) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino

@@ -23,7 +23,7 @@ def open_shared(path: str, *, create_mode: int = 0o666) -> int:
         create_mode: exact mode of a new file, whatever the umask.
 
     Raises:
-        FileRefusedError: not a regular file.
+        FileRefusedError: not a regular file, or one with a second name (hard link).
         OSError: not allowed, no such directory, no space.
     """
     return _open_or_create(path, os.O_RDWR, create_mode)
@@ -37,7 +37,8 @@ def open_log(path: str, *, append: bool = True) -> int:
         append: False empties the log first.
 
     Raises:
-        FileRefusedError: not a regular file, or it belongs to somebody else.
+        FileRefusedError: not a regular file, one with a second name (hard link), or somebody
+            else's.
         OSError: not allowed, no such directory, no space.
     """
     descriptor = _open_or_create(path, os.O_WRONLY | os.O_APPEND, 0o644, ours=True)
@@ -117,7 +118,7 @@ def write_atomic(path: str, data: bytes, mode: int | None = None) -> None:
     except OSError as error:
         if old is None or error.errno not in (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM):
             raise
-        _overwrite(path, data)
+        _overwrite(path, data, mode)
 
 
 def current(descriptor: int, path: str) -> bool:
@@ -166,6 +167,8 @@ def _open_checked(path: str, flags: int, ours: bool) -> int:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise _refused(path, f"it is {_kind(found.st_mode)}, not a regular file")
+        if flags & (os.O_WRONLY | os.O_RDWR) and found.st_nlink > 1:
+            raise _refused(path, "it has a second name elsewhere (a hard link)")
         if ours and found.st_uid != os.geteuid():
             raise _refused(path, "it belongs to another user")
     except BaseException:
@@ -231,9 +234,11 @@ def _give_to(descriptor: int, uid: int, gid: int) -> None:
             pass
 
 
-def _overwrite(path: str, data: bytes) -> None:
+def _overwrite(path: str, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+            os.fchmod(descriptor, mode)
         if data and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(descriptor, 0, len(data))  # a full disk is noticed before harm
         _write_all(descriptor, data)

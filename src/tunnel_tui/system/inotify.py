@@ -26,6 +26,7 @@ _MASK = (
 _GONE = _DELETE_SELF | _MOVE_SELF | _UNMOUNT | _IGNORED
 _EVENT = struct.Struct("iIII")
 _BUFFER = 1 << 16
+_READS = 16
 
 Listing = dict[str, tuple[int, int, int]]
 
@@ -79,10 +80,15 @@ class Inotify:
     def read(self) -> list[Notice]:
         """Take what has happened since the last time, without waiting."""
         notices: dict[Notice, None] = {}
-        try:
-            data = os.read(self.descriptor, _BUFFER)
-        except OSError:
-            return []
+        for _ in range(_READS):  # bounded: a flood must not keep us here
+            try:
+                data = os.read(self.descriptor, _BUFFER)
+            except OSError:
+                break
+            self._parse(data, notices)
+        return list(notices)
+
+    def _parse(self, data: bytes, notices: dict[Notice, None]) -> None:
         start = 0
         while start + _EVENT.size <= len(data):
             watch, mask, _, length = _EVENT.unpack_from(data, start)
@@ -90,7 +96,6 @@ class Inotify:
             name = os.fsdecode(data[start : start + length].rstrip(b"\0"))
             start += length
             notices[Notice(watch, name, bool(mask & _GONE), bool(mask & _OVERFLOW))] = None
-        return list(notices)
 
     def close(self) -> None:
         """Give the instance back."""

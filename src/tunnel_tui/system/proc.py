@@ -90,8 +90,9 @@ def children(pid: int) -> tuple[int, ...]:
         return portable.children(pid)
     found = _children_of_thread(pid, pid)
     if found is None:
-        # gone, or a kernel without CONFIG_PROC_CHILDREN
-        return tuple(stat.pid for stat in _all() if stat.ppid == pid)
+        if _children_of_thread(os.getpid(), os.getpid()) is not None:
+            return ()  # gone
+        return tuple(stat.pid for stat in _all() if stat.ppid == pid)  # no CONFIG_PROC_CHILDREN
     threads = _numbers(f"/proc/{pid}/task")
     for thread in threads:
         if thread != pid:  # a child belongs to the thread that made it

@@ -1,35 +1,18 @@
 """Who listens, who is connected, and who stands in the way of a listener."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from tunnel_tui.system import netlink, proc
+from tunnel_tui.system.netlink import TcpSocket
+
+__all__ = ["Holder", "TcpSocket", "answers", "port_holder", "socket_inodes", "tcp_sockets"]
 
 _ESTABLISHED, _LISTEN = 1, 10  # include/net/tcp_states.h
 _ANY = ("0.0.0.0", "::")
 _COMMAND_LENGTH = 60
-
-
-class TcpSocket(NamedTuple):
-    """One TCP socket of this network namespace.
-
-    Attributes:
-        inode: as in the links of `/proc/<pid>/fd`.
-        uid: of its owner.
-        rtt: smoothed round trip time in seconds; 0.0 where unknown.
-        acked: bytes that the other end has confirmed.
-        received: bytes that came from the other end.
-    """
-
-    inode: int
-    listening: bool
-    local: tuple[str, int]
-    remote: tuple[str, int]
-    uid: int
-    rtt: float
-    acked: int
-    received: int
 
 
 class Holder(NamedTuple):
@@ -41,25 +24,18 @@ class Holder(NamedTuple):
     address: str
 
 
-def tcp_sockets(listening: bool) -> dict[int, TcpSocket]:
+def tcp_sockets(listening: bool, inodes: Container[int] | None = None) -> dict[int, TcpSocket]:
     """List TCP sockets by inode: the listening ones, or the established ones with figures.
 
     Without netlink the list comes from `/proc/net` and has no figures; where that is closed
     too, it is empty.
+
+    Args:
+        listening: which ones.
+        inodes: only these; asking for few is faster on a machine with many. None: all.
     """
-    return {
-        found.inode: TcpSocket(
-            found.inode,
-            listening,
-            found.local,
-            found.remote,
-            found.uid,
-            found.rtt,
-            found.acked,
-            found.received,
-        )
-        for found in _sockets(_LISTEN if listening else _ESTABLISHED, info=not listening)
-    }
+    state = _LISTEN if listening else _ESTABLISHED
+    return {found.inode: found for found in _sockets(state, not listening, inodes)}
 
 
 def socket_inodes(pid: int) -> frozenset[int]:
@@ -92,27 +68,43 @@ def answers(host: str, port: int, timeout: float) -> bool:
     """Tell whether a TCP connection to `host`:`port` is accepted within `timeout` seconds."""
     import socket
 
+    deadline = time.monotonic() + timeout
     try:
-        with socket.create_connection((host, port), timeout) as connection:
-            # On loopback a socket can meet itself when it is given the port that it calls.
-            return bool(connection.getsockname() != connection.getpeername())
+        results = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, OverflowError):
         return False
+    for family, kind, protocol, _, address in results:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            with socket.socket(family, kind, protocol) as connection:
+                connection.settimeout(left)
+                connection.connect(address)
+                # On loopback a socket can meet itself when it is given the port that it calls.
+                if connection.getsockname() != connection.getpeername():
+                    return True
+        except OSError:
+            continue
+    return False
 
 
-def _sockets(state: int, info: bool = False) -> list[netlink.DiagSocket]:
+def _sockets(
+    state: int, info: bool = False, inodes: Container[int] | None = None
+) -> list[TcpSocket]:
     import socket
 
-    found: list[netlink.DiagSocket] = []
+    found: list[TcpSocket] = []
     for family, file in ((socket.AF_INET, "/proc/net/tcp"), (socket.AF_INET6, "/proc/net/tcp6")):
         try:
-            found += netlink.dump(family, 1 << state, info)
+            found += netlink.dump(family, 1 << state, info, inodes)
         except OSError:
-            found += _from_proc(file, family, state)
-    return [item for item in found if item.inode]
+            rows = _from_proc(file, family, state)
+            found += [row for row in rows if row.inode and (inodes is None or row.inode in inodes)]
+    return found
 
 
-def _from_proc(file: str, family: int, state: int) -> Iterator[netlink.DiagSocket]:
+def _from_proc(file: str, family: int, state: int) -> Iterator[TcpSocket]:
     """Read proc(5) `/proc/net/tcp`: addresses as hexadecimal words in the machine's order."""
     try:
         with open(file, encoding="ascii", errors="replace") as lines:
@@ -122,7 +114,7 @@ def _from_proc(file: str, family: int, state: int) -> Iterator[netlink.DiagSocke
                 if len(fields) > 9 and int(fields[3], 16) == state:
                     local, remote = _endpoint(fields[1], family), _endpoint(fields[2], family)
                     uid, inode = int(fields[7]), int(fields[9])
-                    yield netlink.DiagSocket(inode, uid, state, local, remote, None, 0.0, 0, 0)
+                    yield TcpSocket(inode, state == _LISTEN, local, remote, uid)
     except (OSError, ValueError):
         return
 
@@ -148,7 +140,7 @@ def _addresses(host: str) -> set[str]:
     return {str(result[4][0]).partition("%")[0] for result in results}
 
 
-def _conflicts(listener: netlink.DiagSocket, wanted: set[str]) -> bool:
+def _conflicts(listener: TcpSocket, wanted: set[str]) -> bool:
     taken = listener.local[0]
     for address in wanted:
         if ":" in address:  # ssh's IPv6 listeners are v6-only: IPv4 ones do not disturb them
@@ -182,7 +174,7 @@ def _pid_of(inode: int) -> int | None:
     return next((pid for pid in proc.pids() if inode in _socket_inodes(pid)), None)
 
 
-def _holder(listener: netlink.DiagSocket, pid: int | None) -> Holder:
+def _holder(listener: TcpSocket, pid: int | None) -> Holder:
     host, port = listener.local
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     command = _command(pid) if pid is not None else ""

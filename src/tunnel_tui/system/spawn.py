@@ -9,6 +9,7 @@ from tunnel_tui.errors import SpawnError
 _AUTOSSH_WRAPPER = "/usr/bin/autossh"
 _AUTOSSH_BINARY = "/usr/lib/autossh/autossh"
 
+_signals: frozenset[int] = frozenset()
 _spawned: set[int] = set()
 _lock = threading.Lock()
 
@@ -30,8 +31,6 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -
     Raises:
         SpawnError: the program is missing or not executable, or a system limit is reached.
     """
-    import signal
-
     actions: list[tuple[int, int, int] | tuple[int, int] | tuple[int, int, str, int, int]]
     actions = [
         (os.POSIX_SPAWN_DUP2, output_fd, 1),
@@ -48,7 +47,7 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -
                 file_actions=actions,
                 setsid=True,
                 setsigmask=(),
-                setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+                setsigdef=_changeable_signals(),
             )
         except NotImplementedError:
             pid = _spawn_by_fork(argv, environment, output_fd)
@@ -85,6 +84,15 @@ def find_program(name: str, environment: Mapping[str, str]) -> str | None:
         if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
             return _unwrapped(candidate)
     return None
+
+
+def _changeable_signals() -> frozenset[int]:
+    global _signals
+    if not _signals:
+        import signal
+
+        _signals = frozenset(map(int, signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}
+    return _signals
 
 
 def _unwrapped(program: str) -> str:
