@@ -1,0 +1,64 @@
+"""Putting a configuration into force: stop what is gone, start what is new, leave the rest."""
+
+from collections.abc import Sequence
+
+from tunnel_tui.config.plan import Plan, make_plan
+from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
+from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.command import same_command
+from tunnel_tui.supervise.family import registered
+from tunnel_tui.supervise.starting import CONFIRM_TIMEOUT, ProgressCallback, start_tunnels
+from tunnel_tui.supervise.stopping import stop_tunnels
+
+
+def plan_changes(settings: Settings, specs: Sequence[TunnelSpec]) -> Plan:
+    """Compare what is configured with what runs."""
+
+    def same(spec: TunnelSpec, entry: TunnelEntry) -> bool:
+        return same_command(settings, spec, entry)
+
+    entries = StateFile(settings.state_file).read().entries
+    return make_plan(specs, entries, lambda entry: registered(entry) is not None, same)
+
+
+def apply_plan(
+    settings: Settings,
+    plan: Plan,
+    progress: ProgressCallback | None = None,
+    *,
+    wait: float = CONFIRM_TIMEOUT,
+) -> list[Outcome]:
+    """Carry a plan out, stops first: a new tunnel may want the port of an old one.
+
+    Raises:
+        StateFileError, FileRefusedError: the state file cannot be used at all.
+    """
+    starts = (*plan.restart, *plan.start)
+    total = len(plan.stop) + len(starts)
+    done: list[Outcome] = []
+
+    def count(_done: int, _total: int, outcome: Outcome) -> None:
+        done.append(outcome)
+        if progress is not None:
+            progress(len(done), total, outcome)
+
+    outcomes = stop_tunnels(settings, [entry.hash for entry in plan.stop], count)
+    stuck = {
+        outcome.hash: outcome
+        for outcome in stop_tunnels(settings, [spec.hash for spec in plan.restart])
+        if not outcome.ok
+    }
+    outcomes += stuck.values()
+    startable = [spec for spec in starts if spec.hash not in stuck]
+    outcomes += start_tunnels(settings, startable, count, wait=wait)
+    outcomes += (Outcome(spec.hash, spec.name, True, "kept") for spec in plan.keep)
+    outcomes += (
+        Outcome(spec.hash, spec.name, True, "skipped", "it needs a login", _login(spec))
+        for spec in plan.login
+    )
+    return outcomes
+
+
+def _login(spec: TunnelSpec) -> str:
+    return f"tunnel-tui auth {spec.hash[:8]}"

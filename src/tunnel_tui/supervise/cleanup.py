@@ -1,0 +1,182 @@
+"""Putting right what crashes, other programs and torn writes left behind; every act is reported."""
+
+import os
+import stat as stat_bits
+from collections.abc import Sequence
+
+from tunnel_tui.errors import LockHeldError
+from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
+from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.ending import end_processes
+from tunnel_tui.supervise.family import Census, leaders, registered
+from tunnel_tui.supervise.stopping import delete_log
+from tunnel_tui.system import proc
+
+_LOCK_TIMEOUT = 20.0
+_GRACE = 2.0
+
+
+def clean_up(settings: Settings, specs: Sequence[TunnelSpec]) -> list[Outcome]:
+    """Remove entries without a process, end orphans, re-adopt lost tunnels, repair the file.
+
+    Live tunnels, configured or not, are left alone.
+
+    Args:
+        settings: where things are.
+        specs: the configured tunnels: a live process without an entry is registered again only
+            if it is one of them, and ended otherwise.
+
+    Raises:
+        StateFileError, FileRefusedError: the state file cannot be used at all.
+    """
+    state = StateFile(settings.state_file)
+    outcomes = _repair(state)
+    outcomes += _remove_dead(settings, state)
+    outcomes += _settle_tagged(settings, state, specs)
+    outcomes += _unlink_sockets(settings)
+    return outcomes
+
+
+def _repair(state: StateFile) -> list[Outcome]:
+    """Drop lines that are no entries, and all but the last entry of a hash if it is dead."""
+    read = state.read()
+    if not (read.malformed or read.duplicates):
+        return []
+
+    def change(entries: list[TunnelEntry]) -> list[TunnelEntry]:
+        # Of several entries the last live one stays, or the last one.
+        best: dict[str, TunnelEntry] = {}
+        for entry in entries:
+            if entry.hash not in best or registered(entry) or not registered(best[entry.hash]):
+                best[entry.hash] = entry
+        return [entry for entry in entries if best[entry.hash] is entry]
+
+    state.update(change, keep_malformed=False)
+    outcomes = [
+        Outcome("", "", True, "removed", f"a line that is no entry: {_shown(line)}")
+        for line in read.malformed
+    ]
+    outcomes += (
+        Outcome(entry.hash, entry.name, True, "removed", f"a second entry (pid {entry.pid})")
+        for entry in read.duplicates
+    )
+    return outcomes
+
+
+def _shown(line: str) -> str:
+    text = line[:120].encode("utf-8", "replace").decode()
+    return repr(text)
+
+
+def _remove_dead(settings: Settings, state: StateFile) -> list[Outcome]:
+    outcomes = []
+    census: Census | None = None
+    for entry in state.read().entries:
+        if registered(entry):
+            continue
+        census = census or Census(settings)
+        try:
+            with state.lock_tunnel(entry.hash, _LOCK_TIMEOUT):
+                # Started again while we waited: then the pid is another and nothing is removed.
+                if state.remove(entry.hash, entry.pid):
+                    outcomes.append(_bury(settings, entry, census))
+        except LockHeldError as error:
+            outcomes.append(Outcome(entry.hash, entry.name, False, "failed", str(error)))
+    return outcomes
+
+
+def _bury(settings: Settings, entry: TunnelEntry, census: Census) -> Outcome:
+    """End what is left of a dead tunnel, delete its log, and say what was done."""
+    message = f"pid {entry.pid} is gone"
+    if proc.is_alive(entry.pid):
+        message = f"pid {entry.pid} is not of this tunnel; it was not signalled"
+    # A live leader without an entry is a tunnel to adopt, not a remnant to end.
+    if not leaders(census.tagged.get(entry.hash, ())):
+        family = census.family(entry.hash, [entry])
+        if family:
+            ending = end_processes(family, _GRACE)
+            pids = ", ".join(str(stat.pid) for stat in family if stat.pid not in ending.alive)
+            message += f"; ended what it left behind (pid {pids})"
+        delete_log(settings, entry.hash)
+    return Outcome(entry.hash, entry.name, True, "removed", message, "", entry.pid)
+
+
+def _settle_tagged(
+    settings: Settings, state: StateFile, specs: Sequence[TunnelSpec]
+) -> list[Outcome]:
+    """Register live tunnels that have no entry; end those that nobody wants, and orphans."""
+    wanted = {spec.hash: spec for spec in specs}
+    outcomes = []
+    for tunnel_hash in Census(settings).tagged:
+        try:
+            with state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT):
+                outcome = _settle(settings, state, tunnel_hash, wanted.get(tunnel_hash))
+        except LockHeldError as error:
+            outcome = Outcome(tunnel_hash, tunnel_hash[:8], False, "failed", str(error))
+        if outcome is not None:
+            outcomes.append(outcome)
+    return outcomes
+
+
+def _settle(
+    settings: Settings, state: StateFile, tunnel_hash: str, spec: TunnelSpec | None
+) -> Outcome | None:
+    census = Census(settings)
+    tagged = census.tagged.get(tunnel_hash, [])
+    entries = [entry for entry in state.read().entries if entry.hash == tunnel_hash]
+    live = [stat.pid for entry in entries if (stat := registered(entry))]
+    if not tagged:
+        return None
+    name = spec.name if spec else (entries[0].name if entries else tunnel_hash[:8])
+    running = leaders(tagged)
+    kept = set(live)
+    if not live and spec is not None and running:
+        pid = running[0].stat.pid
+        state.put(TunnelEntry.of(spec, pid))
+        kept.add(pid)
+    keep = kept | {pid for leader in kept for pid in proc.descendants(leader)}
+    doomed = [stat for stat in census.family(tunnel_hash, ()) if stat.pid not in keep]
+    if doomed:
+        end_processes(doomed, _GRACE)
+    if kept and not live:
+        pid = next(iter(kept))
+        message = "it ran without an entry in the state file"
+        return Outcome(tunnel_hash, name, True, "re-adopted", message, "", pid)
+    if not doomed:
+        return None
+    if not kept:
+        delete_log(settings, tunnel_hash)
+    pids = ", ".join(str(stat.pid) for stat in doomed)
+    return Outcome(tunnel_hash, name, True, "removed", f"ended a process left behind (pid {pids})")
+
+
+def _unlink_sockets(settings: Settings) -> list[Outcome]:
+    """Delete control sockets that nobody answers any more."""
+    try:
+        names = sorted(os.listdir(settings.socket_dir))
+    except OSError:
+        return []
+    outcomes = []
+    for name in names:
+        path = os.path.join(settings.socket_dir, name)
+        if _is_stale(path):
+            os.unlink(path)
+            outcomes.append(Outcome("", name, True, "removed", f"a stale control socket: {path}"))
+    return outcomes
+
+
+def _is_stale(path: str) -> bool:
+    import socket
+
+    try:
+        if not stat_bits.S_ISSOCK(os.lstat(path).st_mode):
+            return False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(1.0)
+            client.connect(path)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,195 @@
+"""From a spec to the command line that runs it, and back: is this process still what we want?"""
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tunnel_tui.errors import ConfigError, SpawnError
+from tunnel_tui.model import Endpoint, Forward, TunnelEntry, TunnelSpec
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise import probe
+from tunnel_tui.system import proc
+from tunnel_tui.system.spawn import find_program
+
+TAG = "TUNNEL_HASH"
+"""Name of the variable that marks our processes, in their arguments and their environment."""
+STATE_VARIABLE = "AUTOSSH_STATE_FILE"
+POLL = "30"
+"""Seconds; autossh(1) AUTOSSH_POLL bounds its backoff between connection attempts."""
+OWN_LOG = "/proc/self/fd/2"
+"""Where autossh logs: the file that is open already; a name may be swapped meanwhile."""
+
+_FIRM = (
+    "ExitOnForwardFailure=yes",
+    "BatchMode=yes",
+    "ControlMaster=no",
+    "ControlPath=none",
+    "LogLevel=VERBOSE",
+)
+"""What our reading of the tunnel rests on; ssh(1) takes the first value of an option."""
+_TUNABLE = (
+    "ConnectTimeout=10",
+    "ServerAliveInterval=15",
+    "ServerAliveCountMax=3",
+    "StrictHostKeyChecking=accept-new",
+)
+"""Given after the person's own `ssh_options`, which therefore win."""
+_QUIET = ("BatchMode=", "ControlMaster=", "ControlPath=", "LogLevel=", "LogVerbose=", "SetEnv=")
+"""Of no use to a person who runs the command by hand."""
+_FOREIGN = ("AUTOSSH_PORT", "AUTOSSH_PIDFILE", "AUTOSSH_DEBUG", "AUTOSSH_MESSAGE")
+"""autossh(1) variables of the caller that would make tunnels collide."""
+
+
+class Command(NamedTuple):
+    """What to execute.
+
+    Attributes:
+        argv: the program as an absolute path, and its arguments.
+        environment: all of it.
+        reconnects: False where autossh is missing and plain ssh runs: it will not come back.
+    """
+
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    reconnects: bool
+
+
+def build_command(settings: Settings, spec: TunnelSpec, environment: Mapping[str, str]) -> Command:
+    """Make the command line and the environment of a tunnel.
+
+    Raises:
+        ConfigError: the remote host would be read as an option, or an endpoint is malformed.
+        SpawnError: there is no ssh.
+    """
+    if spec.remote_host.startswith("-") or not spec.remote_host:
+        raise ConfigError(
+            "remote_host would be read as an option of ssh",
+            repr(spec.remote_host),
+            "a remote_host is user@host or a host of the ssh config",
+        )
+    ssh = find_program("ssh", environment)
+    if ssh is None:
+        raise SpawnError("ssh is not installed", "", "install openssh-client")
+    autossh = find_program("autossh", environment)
+    arguments = _ssh_arguments(settings, spec, ssh)
+    argv = (autossh, "-M", "0", *arguments) if autossh else (ssh, *arguments)
+    return Command(argv, _environment(settings, spec, environment, ssh), autossh is not None)
+
+
+def forward_of(settings: Settings, spec: TunnelSpec) -> Forward:
+    """Say what listens where, with socket paths on this machine made absolute.
+
+    Raises:
+        ConfigError: an endpoint is malformed.
+    """
+    try:
+        forward = spec.forward(settings.direction_mode)
+    except ValueError as error:
+        raise ConfigError(f"{spec.name}: an endpoint is malformed", str(error)) from None
+    if forward.listens_here:
+        return forward._replace(listener=_absolute(settings, forward.listener))
+    return forward._replace(target=_absolute(settings, forward.target))
+
+
+def same_command(settings: Settings, spec: TunnelSpec, entry: TunnelEntry) -> bool:
+    """Say whether the entry's process runs the command line that we would start now.
+
+    A process of the shell scripts counts as the same when it carries the same forward to the
+    same host: their options differ from ours, and that is no reason to drop connections.
+    """
+    running = proc.command_line(entry.pid)
+    if not running:
+        return False
+    try:
+        wanted = build_command(settings, spec, os.environ).argv
+    except (ConfigError, SpawnError):
+        return False
+    if "ExitOnForwardFailure=yes" in running:
+        return running[1:] == wanted[1:] and _program(running) == _program(wanted)
+    # Scripts always wrote host:port, so the spec's own spelling is the one to look for.
+    forward = forward_of(settings, spec)
+    return (
+        running[-1] == spec.remote_host
+        and forward.kind.value in running
+        and forward.argument in running
+    )
+
+
+def shell_line(command: Command) -> str:
+    """Spell the tunnel as a plain ssh command that a person can paste into a shell."""
+    from shlex import join
+
+    arguments = list(command.argv[1:])
+    if arguments[:2] == ["-M", "0"]:
+        del arguments[:2]
+    kept: list[str] = []
+    position = 0
+    while position < len(arguments):
+        width = 2 if arguments[position] == "-o" else 1
+        words = arguments[position : position + width]
+        if not (width == 2 and words[-1].startswith(_QUIET)):
+            kept += words
+        position += width
+    return join(["ssh", *kept])
+
+
+def _ssh_arguments(settings: Settings, spec: TunnelSpec, ssh: str) -> tuple[str, ...]:
+    forward = forward_of(settings, spec)
+    options = [*_FIRM, f"SetEnv={TAG}={spec.hash}"]
+    if probe.knows_log_verbose(settings, ssh):
+        options.append(f"LogVerbose={probe.LOG_VERBOSE}")
+    if forward.listens_here and forward.listener.path:
+        # A socket that a killed ssh left behind would keep the next one from listening.
+        options.append("StreamLocalBindUnlink=yes")
+    options += spec.ssh_options
+    options += [*_TUNABLE, f"UserKnownHostsFile={_known_hosts(settings)}"]
+    arguments = ["-N", "-T"]
+    for option in options:
+        arguments += ("-o", option)
+    if os.path.exists(settings.ssh_config_file):
+        arguments += ("-F", settings.ssh_config_file)
+    return (*arguments, forward.kind.value, forward.argument, "--", spec.remote_host)
+
+
+def _known_hosts(settings: Settings) -> str:
+    """Ours first, because ssh writes new keys to the first; the person's own are read too."""
+    files = [settings.known_hosts_file, os.path.join(settings.ssh_config_dir, "known_hosts")]
+    standard = os.path.join(os.path.expanduser("~"), ".ssh", "known_hosts")
+    if standard not in files:
+        files.append(standard)
+    return " ".join(_quoted(file) for file in files)
+
+
+def _quoted(path: str) -> str:
+    """Protect a path from the tokens and the word splitting of ssh_config(5)."""
+    path = path.replace("%", "%%")
+    return f'"{path}"' if any(character.isspace() for character in path) else path
+
+
+def _environment(
+    settings: Settings, spec: TunnelSpec, environment: Mapping[str, str], ssh: str
+) -> dict[str, str]:
+    result = {key: value for key, value in environment.items() if key not in _FOREIGN}
+    result.setdefault("AUTOSSH_PATH", ssh)
+    result[TAG] = spec.hash
+    result[STATE_VARIABLE] = settings.state_file
+    result["AUTOSSH_POLL"] = POLL
+    result["AUTOSSH_LOGFILE"] = OWN_LOG
+    result["AUTOSSH_LOGLEVEL"] = "6"
+    if settings.gate_time is None:
+        result.pop("AUTOSSH_GATETIME", None)
+    else:
+        result["AUTOSSH_GATETIME"] = settings.gate_time
+    return result
+
+
+def _absolute(settings: Settings, endpoint: Endpoint) -> Endpoint:
+    """Make a relative socket path independent of where the command was typed."""
+    if not endpoint.path:
+        return endpoint
+    path = os.path.expanduser(endpoint.path)
+    return endpoint._replace(path=os.path.join(os.path.dirname(settings.config_file), path))
+
+
+def _program(argv: tuple[str, ...]) -> str:
+    return os.path.basename(argv[0])

@@ -1,0 +1,127 @@
+"""The processes of a tunnel, each one proven to be of it before anybody signals it.
+
+Proof is one of these: the registered pid with a command line that is the entry's; our tag in the
+command line of a process that was started for our state file; a descendant of either; a member
+of the registered process group that carries the tag in its environment; an ssh that lost the
+autossh of a shell script and has the entry's forward and host.
+"""
+
+import os
+from collections.abc import Iterable
+
+from tunnel_tui.model import TunnelEntry
+from tunnel_tui.observe import identity
+from tunnel_tui.observe.identity import OurProcess
+from tunnel_tui.settings import DEFAULT_STATE_FILE, Settings
+from tunnel_tui.supervise.command import STATE_VARIABLE, TAG
+from tunnel_tui.system import proc
+from tunnel_tui.system.proc import ProcessStat
+
+Tagged = dict[str, list[OurProcess]]
+"""Live processes with our tag, by hash."""
+
+
+def find_tagged(settings: Settings) -> Tagged:
+    """Find the live processes that carry our tag and were started for this state file.
+
+    Another state file on the same machine (a demo, a second user, a container that shares the
+    process table) may hold tunnels of the same hash: they are not ours to touch.
+    """
+    found: Tagged = {}
+    for process in identity.find_tagged():
+        if _belongs(settings, process.stat.pid):
+            found.setdefault(process.hash, []).append(process)
+    return found
+
+
+def registered(entry: TunnelEntry) -> ProcessStat | None:
+    """Return the entry's process if it lives and is proven to be the entry's."""
+    stat = proc.read_stat(entry.pid) if entry.pid > 1 else None
+    if stat is None or not stat.alive:
+        return None
+    return stat if identity.is_ours(entry, proc.command_line(entry.pid)) else None
+
+
+def leaders(tagged: Iterable[OurProcess]) -> list[OurProcess]:
+    """Those that run a tunnel: an autossh, or an ssh that was started without one."""
+    return [process for process in tagged if process.leads]
+
+
+class Census:
+    """One look at all processes, from which the families of many tunnels are put together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.tagged = find_tagged(settings)
+        self._groups: dict[int, list[ProcessStat]] | None = None
+        self._bare: list[tuple[ProcessStat, tuple[str, ...]]] | None = None
+
+    def family(self, tunnel_hash: str, entries: Iterable[TunnelEntry]) -> list[ProcessStat]:
+        """List the live processes of a tunnel, those that run it first."""
+        tagged = self.tagged.get(tunnel_hash, [])
+        first: list[ProcessStat] = [process.stat for process in leaders(tagged)]
+        rest: list[ProcessStat] = [process.stat for process in tagged if not process.leads]
+        for entry in entries:
+            leader = registered(entry)
+            if leader is not None:
+                first.append(leader)
+            rest += self._group(entry.pid, tunnel_hash)
+            rest += self._lost(entry)
+        found = {stat.pid: stat for stat in [*first, *rest]}
+        for pid in tuple(found):
+            for descendant in proc.descendants(pid):
+                stat = proc.read_stat(descendant)
+                if stat is not None and stat.alive:
+                    found.setdefault(descendant, stat)
+        return list(found.values())
+
+    def _group(self, pgrp: int, tunnel_hash: str) -> list[ProcessStat]:
+        """Members of a group whose leader is gone: helpers such as a ProxyCommand's."""
+        if self._groups is None:
+            self._groups = {}
+            for pid in proc.pids():
+                stat = proc.read_stat(pid)
+                if stat is not None and stat.alive:
+                    self._groups.setdefault(stat.pgrp, []).append(stat)
+        members = self._groups.get(pgrp, [])
+        return [stat for stat in members if _variable(stat.pid, TAG) == tunnel_hash]
+
+    def _lost(self, entry: TunnelEntry) -> list[ProcessStat]:
+        """An ssh whose autossh (of a shell script, without tag) was killed."""
+        if self._bare is None:
+            stats = proc.scan(frozenset({"ssh"}))
+            lines = [(stat, proc.command_line(stat.pid)) for stat in stats]
+            self._bare = [
+                (stat, argv)
+                for stat, argv in lines
+                if "-N" in argv and stat.session != stat.pid and identity.tag_of(argv) is None
+            ]
+        return [
+            stat
+            for stat, argv in self._bare
+            if identity.is_ours(entry, argv) and not _has_autossh(stat)
+        ]
+
+
+def _has_autossh(stat: ProcessStat) -> bool:
+    return identity.program(proc.command_line(stat.ppid)) == "autossh"
+
+
+def _belongs(settings: Settings, pid: int) -> bool:
+    given = _variable(pid, STATE_VARIABLE)
+    if given is None:
+        return False
+    return os.path.abspath(given or DEFAULT_STATE_FILE) == settings.state_file
+
+
+def _variable(pid: int, name: str) -> str | None:
+    """Read a variable of another process (proc(5), environ); "": not set; None: not readable."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            data = file.read()
+    except OSError:
+        return None
+    prefix = os.fsencode(name) + b"="
+    for item in data.split(b"\0"):
+        if item.startswith(prefix):
+            return os.fsdecode(item[len(prefix) :])
+    return ""

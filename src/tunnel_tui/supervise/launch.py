@@ -1,0 +1,200 @@
+"""One start, up to the moment when the process runs and is registered."""
+
+import os
+import stat as stat_bits
+import time
+from typing import NamedTuple
+
+from tunnel_tui.errors import (
+    FileRefusedError,
+    InteractiveTunnelError,
+    PortBusyError,
+    SpawnError,
+)
+from tunnel_tui.model import Endpoint, Forward, Outcome, TunnelEntry, TunnelSpec
+from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.command import build_command, forward_of
+from tunnel_tui.supervise.ending import end_processes
+from tunnel_tui.supervise.family import Census, leaders, registered
+from tunnel_tui.system import files, proc, signals, sockets, spawn
+
+LOCK_TIMEOUT = 30.0
+"""Seconds to wait for another start or stop of the same tunnel."""
+LOG_DIRECTORY_MODE = 0o777
+
+
+class Launch(NamedTuple):
+    """A process that was just started.
+
+    Attributes:
+        offset: where in the log its output begins.
+        reconnects: False for plain ssh.
+    """
+
+    spec: TunnelSpec
+    pid: int
+    log_file: str
+    offset: int
+    reconnects: bool
+
+
+def launch(
+    settings: Settings, spec: TunnelSpec, census: Census | None = None
+) -> tuple[Outcome, Launch | None]:
+    """Start the tunnel's process and register it, unless it runs already.
+
+    Args:
+        settings: where things are.
+        spec: the tunnel.
+        census: a recent look at the processes; None: look now.
+
+    Raises:
+        InteractiveTunnelError: the tunnel needs a person at a prompt.
+        PortBusyError: somebody holds the listener; the detail says who.
+        FileRefusedError: the log or the state file is not one that we may write.
+        ConfigError, SpawnError, StateFileError, LockHeldError: as they say.
+    """
+    if spec.interactive:
+        raise InteractiveTunnelError(
+            f"{spec.name} needs a person",
+            "it is interactive: a password or a code will be asked",
+            f"log in with: tunnel-tui auth {spec.hash[:8]}",
+        )
+    state = StateFile(settings.state_file)
+    with state.lock_tunnel(spec.hash, LOCK_TIMEOUT):
+        running = _running(state, spec, census or Census(settings))
+        if running is not None:
+            return running, None
+        started = _start(settings, state, spec)
+    message = "" if started.reconnects else "autossh is not installed: it will not reconnect"
+    advice = "" if started.reconnects else "install autossh"
+    outcome = Outcome(spec.hash, spec.name, True, "started", message, advice, started.pid)
+    return outcome, started
+
+
+def is_running(settings: Settings, spec: TunnelSpec) -> Outcome | None:
+    """Say at once, without any lock, that the tunnel runs already; None: it does not."""
+    for entry in StateFile(settings.state_file).read().entries:
+        if entry.hash == spec.hash and registered(entry):
+            return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
+    return None
+
+
+def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | None:
+    """Find the tunnel running already, registered or not; end what is left of a dead one."""
+    entries = [entry for entry in state.read().entries if entry.hash == spec.hash]
+    for entry in entries:
+        if registered(entry):
+            return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
+    tagged = census.tagged.get(spec.hash, [])
+    for process in leaders(tagged):
+        if not proc.is_alive(process.stat.pid):
+            continue
+        state.put(TunnelEntry.of(spec, process.stat.pid))
+        message = "it ran without an entry in the state file"
+        return Outcome(spec.hash, spec.name, True, "re-adopted", message, "", process.stat.pid)
+    if tagged or entries:
+        # What a killed autossh left behind may hold the port.
+        family = census.family(spec.hash, entries)
+        if family:
+            end_processes(family, grace=1.0)
+    return None
+
+
+def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
+    forward = forward_of(settings, spec)
+    command = build_command(settings, spec, os.environ)
+    if forward.listens_here:
+        check_listener(spec, forward)
+    files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
+    files.make_directory(settings.data_dir, 0o700)
+    path = settings.log_file(spec.hash)
+    log = _open_log(path)
+    try:
+        write_line(log, f"starting {spec.name}")
+        offset = os.fstat(log).st_size
+        pid = spawn.spawn(command.argv, command.environment, log)
+    finally:
+        os.close(log)
+    try:
+        state.put(TunnelEntry.of(spec, pid))
+    except BaseException:
+        # Unregistered it would run on with nobody knowing.
+        _undo(pid)
+        raise
+    return Launch(spec, pid, path, offset, command.reconnects)
+
+
+def _open_log(path: str) -> int:
+    try:
+        return files.open_log(path)
+    except OSError as error:
+        raise SpawnError(
+            "the log cannot be written", f"{path}: {error.strerror or error}", "check the directory"
+        ) from error
+
+
+def _undo(pid: int) -> None:
+    pids = (pid, *proc.descendants(pid))
+    stats = [stat for member in pids if (stat := proc.read_stat(member))]
+    end_processes(stats, grace=1.0)
+    spawn.reap()
+    signals.wait_gone([pid], 1.0)
+
+
+def write_line(log: int, text: str) -> None:
+    """Append a line of our own to a tunnel's log, dated the way autossh(1) does."""
+    stamp = time.strftime("%Y/%m/%d %H:%M:%S")
+    shown = "".join(character if character.isprintable() else "?" for character in text)
+    line = f"{stamp} tunnel-tui[{os.getpid()}]: {shown}\n"
+    os.write(log, line.encode("utf-8", "replace"))
+
+
+def check_listener(spec: TunnelSpec, forward: Forward) -> None:
+    """See that ssh can listen where the tunnel wants to.
+
+    Raises:
+        PortBusyError: another process listens there; the detail names it.
+        FileRefusedError: the socket path is taken by something that is not a socket.
+    """
+    if forward.listener.path:
+        _check_socket(spec, forward.listener)
+        return
+    holder = sockets.port_holder(forward.listener.bind_host, forward.listener.port)
+    if holder is None:
+        return
+    who = (
+        f"pid {holder.pid} ({holder.command})" if holder.pid else "a process not visible from here"
+    )
+    raise PortBusyError(
+        f"{spec.name}: local port {forward.listener.port} is in use",
+        f"{holder.address} is held by {who} of user {holder.user}",
+        "stop that process, or change local_port",
+    )
+
+
+def _check_socket(spec: TunnelSpec, listener: Endpoint) -> None:
+    import socket
+
+    path = listener.path
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return
+    if not stat_bits.S_ISSOCK(mode):
+        # ssh is told to unlink a stale socket first: it must not meet anything else there.
+        raise FileRefusedError(
+            f"{spec.name}: cannot listen at {path}", "it exists and is not a socket", "remove it"
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1.0)
+        try:
+            client.connect(path)
+        except OSError:
+            return
+    raise PortBusyError(
+        f"{spec.name}: the socket {path} is in use",
+        "another process answers there",
+        "stop that process, or change the path",
+    )

@@ -1,0 +1,34 @@
+"""Start, stop and restart tunnels: what the commands and the app call."""
+
+from tunnel_tui.model import Outcome, TunnelSpec
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.starting import (
+    CONFIRM_TIMEOUT,
+    ProgressCallback,
+    start_tunnel,
+    start_tunnels,
+)
+from tunnel_tui.supervise.stopping import stop_tunnel, stop_tunnels
+
+__all__ = [
+    "CONFIRM_TIMEOUT",
+    "ProgressCallback",
+    "restart_tunnel",
+    "start_tunnel",
+    "start_tunnels",
+    "stop_tunnel",
+    "stop_tunnels",
+]
+
+
+def restart_tunnel(settings: Settings, spec: TunnelSpec, *, wait: float = 0.0) -> Outcome:
+    """Stop a tunnel if it runs and start it again.
+
+    Raises:
+        What `start_tunnel` and `stop_tunnel` raise; an interactive tunnel is not stopped.
+    """
+    if not spec.interactive:
+        stopped = stop_tunnel(settings, spec.hash, name=spec.name)
+        if not stopped.ok:
+            return stopped
+    return start_tunnel(settings, spec, wait=wait)

@@ -1,0 +1,215 @@
+"""Stopping one tunnel, some, or all: in parallel, confirmed, with nothing left behind."""
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+
+from tunnel_tui.errors import LockHeldError, TunnelTuiError
+from tunnel_tui.model import Outcome, TunnelEntry
+from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.settings import STOP_GRACE, Settings
+from tunnel_tui.supervise.ending import Ending, end_processes
+from tunnel_tui.supervise.family import Census, registered
+from tunnel_tui.supervise.starting import ProgressCallback, outcome_of
+from tunnel_tui.system import proc
+from tunnel_tui.system.proc import ProcessStat
+
+_LOCK_TIMEOUT = 20.0
+_AT_ONCE = 100
+"""Tunnels that are ended together: each costs a few file descriptors meanwhile."""
+
+
+class Target:
+    """A tunnel that is to be stopped, and what was found of it."""
+
+    __slots__ = ("entries", "family", "hash", "name", "strangers")
+
+    def __init__(self, tunnel_hash: str, name: str, entries: Sequence[TunnelEntry]) -> None:
+        self.hash = tunnel_hash
+        self.name = name or (entries[-1].name if entries else "") or tunnel_hash[:8]
+        self.entries = tuple(entries)
+        self.family: list[ProcessStat] = []
+        self.strangers: list[int] = []
+
+    def look(self, census: Census) -> None:
+        """Find the tunnel's processes, and the pids in the state file that are not its own."""
+        self.family = census.family(self.hash, self.entries)
+        self.strangers = [
+            entry.pid
+            for entry in self.entries
+            if proc.is_alive(entry.pid) and registered(entry) is None
+        ]
+
+
+def stop_tunnel(
+    settings: Settings, tunnel_hash: str, *, name: str = "", grace: float = STOP_GRACE
+) -> Outcome:
+    """Stop a tunnel: end its processes, remove its entry, delete its log.
+
+    Args:
+        settings: where things are.
+        tunnel_hash: the full hash.
+        name: for the messages, where no entry knows it.
+        grace: seconds between TERM and KILL.
+
+    Raises:
+        StateFileError, FileRefusedError, LockHeldError: as they say.
+    """
+    state = StateFile(settings.state_file)
+    with state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT):
+        target = Target(tunnel_hash, name, _entries(state, tunnel_hash))
+        return stop_targets(settings, state, [target], grace)[0]
+
+
+def stop_tunnels(
+    settings: Settings,
+    hashes: Iterable[str] | None,
+    progress: ProgressCallback | None = None,
+    *,
+    grace: float = STOP_GRACE,
+) -> list[Outcome]:
+    """Stop many tunnels in parallel; None: all, and every process of ours without an entry.
+
+    Stopping all also empties the state file and deletes all logs. What goes wrong with one
+    tunnel is in its outcome.
+    """
+    state = StateFile(settings.state_file)
+    everything = hashes is None
+    wanted = list(dict.fromkeys(_all_hashes(settings, state) if hashes is None else hashes))
+    outcomes: list[Outcome] = []
+    for first in range(0, len(wanted), _AT_ONCE):
+        for outcome in _stop_some(settings, state, wanted[first : first + _AT_ONCE], grace):
+            outcomes.append(outcome)
+            if progress is not None:
+                progress(len(outcomes), len(wanted), outcome)
+    if everything:
+        _clear(settings, state)
+    return outcomes
+
+
+def _all_hashes(settings: Settings, state: StateFile) -> list[str]:
+    read = state.read()
+    entries = [entry.hash for entry in (*read.entries, *read.duplicates)]
+    return [*entries, *Census(settings).tagged]
+
+
+def _stop_some(
+    settings: Settings, state: StateFile, hashes: Sequence[str], grace: float
+) -> list[Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    with ExitStack() as locks:
+        held = []
+        # In one order everywhere: two who stop many at once cannot wait for each other.
+        for tunnel_hash in sorted(hashes):
+            try:
+                locks.enter_context(state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT))
+            except (LockHeldError, TunnelTuiError, OSError) as error:
+                outcomes[tunnel_hash] = outcome_of(error, tunnel_hash, tunnel_hash[:8])
+            else:
+                held.append(tunnel_hash)
+        read = state.read()
+        known: dict[str, list[TunnelEntry]] = {}
+        for entry in (*read.duplicates, *read.entries):
+            known.setdefault(entry.hash, []).append(entry)
+        targets = [Target(key, "", known.get(key, ())) for key in held]
+        try:
+            done = stop_targets(settings, state, targets, grace)
+        except (TunnelTuiError, OSError) as error:
+            done = [outcome_of(error, target.hash, target.name) for target in targets]
+        outcomes.update((outcome.hash, outcome) for outcome in done)
+    return [outcomes[tunnel_hash] for tunnel_hash in hashes]
+
+
+def stop_targets(
+    settings: Settings, state: StateFile, targets: Sequence[Target], grace: float
+) -> list[Outcome]:
+    """End the processes of tunnels whose locks the caller holds, then tidy up after them."""
+    census = Census(settings)
+    for target in targets:
+        target.look(census)
+    ending = end_processes((stat for target in targets for stat in target.family), grace)
+    _end_newcomers(settings, targets, ending)
+    gone = [target for target in targets if not _survivors(target, ending)]
+    registered_pids = {(entry.hash, entry.pid) for target in gone for entry in target.entries}
+    if registered_pids:
+        state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in registered_pids])
+    for target in gone:
+        delete_log(settings, target.hash)
+    return [_outcome(target, ending) for target in targets]
+
+
+def _end_newcomers(settings: Settings, targets: Sequence[Target], ending: Ending) -> None:
+    """End an ssh that an autossh managed to start while it was being ended."""
+    if not any(target.family for target in targets):
+        return
+    census = Census(settings)
+    known = {stat.pid for target in targets for stat in target.family}
+    for target in targets:
+        new = [stat for stat in census.family(target.hash, ()) if stat.pid not in known]
+        if new:
+            late = end_processes(new, 0.5)
+            target.family += new
+            ending.alive |= late.alive
+            ending.forbidden |= late.forbidden
+
+
+def _survivors(target: Target, ending: Ending) -> list[int]:
+    return [stat.pid for stat in target.family if stat.pid in ending.alive]
+
+
+def _outcome(target: Target, ending: Ending) -> Outcome:
+    survivors = _survivors(target, ending)
+    if survivors:
+        pid = survivors[0]
+        if pid in ending.forbidden:
+            owner = proc.owner(pid)
+            message = f"pid {pid} belongs to user {owner[1] if owner else '?'}"
+            advice = "stop it as that user or as root"
+        else:
+            message, advice = f"pid {pid} survived TERM and KILL", "look at it with: ps -l"
+        return Outcome(target.hash, target.name, False, "failed", message, advice, pid)
+    if target.family:
+        pid = target.family[0].pid
+        return Outcome(target.hash, target.name, True, "stopped", "", "", pid)
+    if target.strangers:
+        message = f"pid {target.strangers[0]} is not of this tunnel and was not signalled"
+        return Outcome(target.hash, target.name, True, "removed", message)
+    message = "its process was gone already" if target.entries else ""
+    return Outcome(target.hash, target.name, True, "not running", message)
+
+
+def delete_log(settings: Settings, tunnel_hash: str) -> bool:
+    """Delete the log of a tunnel and its old copy; False: there was none, or we may not."""
+    deleted = False
+    for path in (settings.log_file(tunnel_hash), settings.log_file(tunnel_hash) + ".1"):
+        try:
+            os.unlink(path)  # a symlink goes, what it leads to stays
+            deleted = True
+        except OSError:
+            continue
+    return deleted
+
+
+def _entries(state: StateFile, tunnel_hash: str) -> list[TunnelEntry]:
+    read = state.read()
+    return [entry for entry in (*read.duplicates, *read.entries) if entry.hash == tunnel_hash]
+
+
+def _clear(settings: Settings, state: StateFile) -> None:
+    """Empty the state file and the log directory, but for what could not be ended."""
+    left = state.update(
+        lambda entries: [entry for entry in entries if registered(entry)], keep_malformed=False
+    )
+    kept = {f"tunnel-{entry.hash}.log" for entry in left}
+    try:
+        names = os.listdir(settings.log_dir)
+    except OSError:
+        return
+    for name in names:
+        if not name.startswith("tunnel-") or name.removesuffix(".1") in kept:
+            continue
+        if name.endswith((".log", ".log.1")):
+            try:
+                os.unlink(os.path.join(settings.log_dir, name))
+            except OSError:
+                continue
