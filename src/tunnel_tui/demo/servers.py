@@ -92,7 +92,12 @@ class FlakyServer(SteadyServer):
 
 
 class RefusingServer(SteadyServer):
-    """Lets people in and forwards nothing."""
+    """Lets people in, tells them its rule, and forwards nothing."""
+
+    def begin_auth(self, username: str) -> bool | Awaitable[bool]:
+        """Say in a banner what ssh(1) cannot tell: why the forward will fail."""
+        self._connection.send_auth_banner(f"{self.host.alias}: port forwarding is disabled here\n")
+        return super().begin_auth(username)
 
     def connection_requested(
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int

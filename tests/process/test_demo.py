@@ -1,0 +1,191 @@
+"""The demo keeps what it promises: tunnels that carry, tunnels that fail, nothing left behind."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import need_program
+from tests.support import processes
+from tests.support.waiting import wait_until
+from tunnel_tui.config.load import load_config
+from tunnel_tui.demo.world import demo_settings
+from tunnel_tui.model import State, TunnelSpec, TunnelStatus
+from tunnel_tui.observe.status import Observer
+from tunnel_tui.settings import Settings
+
+pytestmark = pytest.mark.process
+pytest.importorskip("asyncssh")
+
+LEAVING_SECONDS = 20.0
+
+
+class RunningDemo:
+    """A demo without the app, in a process of its own."""
+
+    def __init__(self, temporary: Path) -> None:
+        program = "import sys; from tunnel_tui.demo.main import run; sys.exit(run(headless=True))"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"TMPDIR": str(temporary), "HOME": str(temporary)},
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        self.variables = dict(_exports(self.process.stdout))
+        self.root = os.path.dirname(self.variables["AUTOSSH_CONFIG_FILE"])
+        self.settings: Settings = demo_settings(self.root)
+        self.specs = {spec.name: spec for spec in load_config(self.settings.config_file).tunnels}
+
+    def status(self, name: str) -> TunnelStatus:
+        """What is true of one tunnel."""
+        return Observer(self.settings).observe([self.specs[name]])[0]
+
+    def reaches(self, name: str, state: State) -> Callable[[], TunnelStatus | None]:
+        """A condition for wait_until."""
+
+        def look() -> TunnelStatus | None:
+            status = self.status(name)
+            return status if status.state is state else None
+
+        return look
+
+    def processes(self) -> list[int]:
+        """Every live process of this demo: keeper, autossh, ssh."""
+        own = processes.with_environment("HOME", os.path.dirname(self.root))
+        return [pid for pid in own if pid != self.process.pid]
+
+    def end(self, signum: int) -> int:
+        """Signal the demo and wait for its exit code."""
+        self.process.send_signal(signum)
+        return self.process.wait(LEAVING_SECONDS)
+
+    def is_gone(self) -> bool:
+        """Neither a process nor the directory is left."""
+        return not self.processes() and not os.path.exists(self.root)
+
+    def close(self) -> None:
+        """Clear up after a failed test."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        deadline = time.monotonic() + LEAVING_SECONDS
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        processes.end(self.processes(), signal.SIGKILL)
+
+
+def _exports(output: io.TextIOBase) -> Iterator[tuple[str, str]]:
+    for line in output:
+        if line.startswith("#"):
+            return
+        name, _, value = line.removeprefix("export ").rstrip("\n").partition("=")
+        yield name, value
+
+
+@pytest.fixture
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    need_program("ssh")
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp") as temporary:
+        running = RunningDemo(Path(temporary))
+        yield running
+        running.close()
+
+
+def _page(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def _port(text: str) -> int:
+    return int(text.rpartition(":")[2])
+
+
+def test_every_tunnel_does_what_its_host_does(demo: RunningDemo) -> None:
+    assert 9 <= len(demo.specs) <= 12
+    for name in ("grafana", "metrics", "done-hub", "git-mirror", "share-blog"):
+        wait_until(demo.reaches(name, State.RUNNING), 20, f"{name} RUNNING")
+        spec: TunnelSpec = demo.specs[name]
+        listener = spec.forward().listener
+        assert f"Hello from {name}!" in _page(listener.port)
+    expected = {
+        "db-replica": "host-key-changed",
+        "printer": "unresolved",
+        "webhooks": "remote-port-busy",  # what ssh can tell of a refusal
+    }
+    for name, code in expected.items():
+        status = wait_until(demo.reaches(name, State.DEAD), 30, f"{name} DEAD")
+        assert status.reason is not None
+        assert status.reason.code.value in (code, "forwarding-refused"), name
+    assert demo.status("wiki").state is State.STOPPED
+    for name in ("hpc-login", "hpc-jupyter", "hpc-files"):
+        assert demo.status(name).state is State.INTERACTIVE
+    assert demo.end(signal.SIGTERM) == 0
+    assert demo.is_gone()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_nothing_is_left(demo: RunningDemo, signum: int) -> None:
+    wait_until(demo.reaches("grafana", State.RUNNING), 20, "grafana RUNNING")
+    port = _port(demo.specs["grafana"].local_port)
+    demo.end(signum)
+    wait_until(demo.is_gone, LEAVING_SECONDS, "every process and the directory gone")
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_leaving_while_tunnels_start_leaves_nothing(demo: RunningDemo) -> None:
+    assert demo.end(signal.SIGTERM) == 0
+    assert demo.is_gone()
+
+
+def test_two_demos_do_not_touch_each_other(
+    demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import tempfile
+
+    wait_until(demo.reaches("grafana", State.RUNNING), 20, "grafana RUNNING")
+    with tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp") as temporary:
+        other = RunningDemo(Path(temporary))
+        try:
+            wait_until(other.reaches("grafana", State.RUNNING), 20, "the other grafana RUNNING")
+            assert other.specs["grafana"].local_port != demo.specs["grafana"].local_port
+            assert other.end(signal.SIGTERM) == 0
+        finally:
+            other.close()
+    assert demo.status("grafana").state is State.RUNNING
+    assert "Hello from grafana!" in _page(_port(demo.specs["grafana"].local_port))
+
+
+def test_without_asyncssh_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u\n"
+        "find = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'asyncssh' else find(name, *rest)\n"
+    )
+    program = "import sys; from tunnel_tui.demo.main import run; sys.exit(run(headless=True))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'tunnel-tui[demo]'" in done.stderr
+    assert done.stdout == ""
