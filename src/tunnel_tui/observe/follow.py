@@ -131,7 +131,7 @@ class LogFollower:
     def _read_new(self) -> LogUpdate:
         assert self._fd is not None
         size = os.fstat(self._fd).st_size
-        lines: Sequence[str] = ()
+        lines: list[str] = []
         if size - self._offset > _BACKLOG:
             skipped = size - _STEP - self._offset
             lines.append(f"… {skipped:,} bytes were written faster than they can be shown …")

@@ -6,6 +6,7 @@ from real failures; `tests/process/test_observe_reasons.py` makes each failure a
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tunnel_tui.model import Reason, ReasonCode, TunnelSpec
 from tunnel_tui.observe.patterns import PATTERNS, Pattern
@@ -16,7 +17,8 @@ _SSH_START = "]: starting ssh (count "
 _NOISE = re.compile(
     r"^(?:debug\d: |@|Warning: Permanently added|Authenticated to|pledge|  |"
     r"[\w.-]+\.c:\w+\(\):\d+ \(pid=\d+\): (?:Transferred|Bytes per second|Exit status)|"
-    r"\d{4}/\d\d/\d\d \S+ \S+: (?:port set to 0|starting |ssh child pid|ssh exited|received signal)|"
+    r"\d{4}/\d\d/\d\d \S+ \S+: (?:port set to 0|starting |ssh child pid|"
+    r"ssh exited|received signal)|"
     r"\[\d{4}-\d\d-\d\d |Disconnected from|channel \d+: open failed)"
 )
 _EXIT_STATUS = re.compile(r"ssh exited (?:prematurely )?with (?:error )?status (\d+)")
@@ -97,7 +99,7 @@ def partly_bound(line: str, spec: TunnelSpec | None = None) -> Reason:
 def _attempts(lines: Sequence[str]) -> list[Sequence[str]]:
     run = _last_run(lines)
     starts = [0, *(n for n, line in enumerate(run) if _SSH_START in line), len(run)]
-    return [run[begin:end] for begin, end in zip(starts, starts[1:], strict=False) if end > begin]
+    return [run[begin:end] for begin, end in pairwise(starts) if end > begin]
 
 
 def _last_run(lines: Sequence[str]) -> Sequence[str]:
@@ -114,9 +116,8 @@ def _of_attempt(lines: Sequence[str], spec: TunnelSpec | None) -> Reason | None:
         match = _last_match(pattern, text)
         if match is None:
             continue
-        if best is None or pattern.rank > best[0].rank:
-            best = pattern, match
-        elif pattern.rank == best[0].rank and match.start() > best[1].start():
+        weight = (pattern.rank, match.start())
+        if best is None or weight > (best[0].rank, best[1].start()):
             best = pattern, match
     if best is not None:
         return best[0].reason(best[1], text, spec)

@@ -13,7 +13,7 @@ def _table() -> dict[int, str]:
     # What reorders, hides or breaks a line: bidirectional controls, separators, zero widths.
     hidden = (0x61C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
     table.update({code: f"\\u{code:04x}" for code in hidden})
-    table.update({code: "\ufffd" for code in range(0xD800, 0xE000)})
+    table.update(dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
     return table
 
 

@@ -91,9 +91,10 @@ def _holds_path(inodes: tuple[int, ...], path: str) -> bool:
             for line in table:
                 fields = line.rstrip("\n").split(None, 7)
                 # ssh binds a temporary name and renames it: the kernel still shows that name.
-                if len(fields) == 8 and fields[7].startswith(resolved) and fields[6].isdigit():
-                    if int(fields[6]) in wanted:
-                        return True
+                if len(fields) != 8 or not fields[7].startswith(resolved):
+                    continue
+                if fields[6].isdigit() and int(fields[6]) in wanted:
+                    return True
     except OSError:
         pass
     return False
