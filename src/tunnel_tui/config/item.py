@@ -18,7 +18,7 @@ from tunnel_tui.config.nodes import (
 from tunnel_tui.config.report import Report
 from tunnel_tui.model import DEFAULT_NAME, Direction, TunnelSpec, tunnel_hash
 
-TEXT_KEYS = (
+KEYS = (
     "name",
     "remote_host",
     "remote_port",
@@ -27,9 +27,9 @@ TEXT_KEYS = (
     "interactive",
     "group",
     "description",
+    "ssh_options",
     "check",
 )
-KEYS = (*TEXT_KEYS, "ssh_options")
 DIRECTIONS: dict[str, Direction] = {direction.value: direction for direction in Direction}
 TRUE_WORDS = frozenset({"true", "yes", "on", "y"})
 FALSE_WORDS = frozenset({"false", "no", "off", "n"})
@@ -149,14 +149,19 @@ class _Item:
         self.failed = False
 
     def read(self) -> TunnelSpec | None:
-        texts = {key: self._text(key) for key in TEXT_KEYS}
-        options = self._options()
+        node = self.pairs.pop("ssh_options", None)
+        options = () if node is None or is_null(node) else self._options(node)
+        texts = {key: self._text(key, node) for key, node in self.pairs.items()}
+        for key, allowed in REQUIRED.items():
+            if key not in self.pairs:
+                self._missing(key, self.line, allowed)
         if self.failed:
             return None
-        name, host = texts["name"] or DEFAULT_NAME, texts["remote_host"]
-        remote, local = texts["remote_port"], texts["local_port"]
-        direction = texts["direction"] or Direction.REMOTE_TO_LOCAL.value
-        interactive = texts["interactive"] or "false"
+        get = texts.get
+        host, remote, local = texts["remote_host"], texts["remote_port"], texts["local_port"]
+        name = get("name") or DEFAULT_NAME
+        direction = get("direction") or Direction.REMOTE_TO_LOCAL.value
+        interactive = get("interactive") or "false"
         return TunnelSpec(
             name,
             host,
@@ -165,10 +170,10 @@ class _Item:
             DIRECTIONS[direction],
             interactive.lower() in TRUE_WORDS,
             tunnel_hash(name, host, remote, local, direction, interactive),
-            texts["group"],
-            texts["description"],
+            get("group", ""),
+            get("description", ""),
             options,
-            texts["check"],
+            get("check", ""),
             self.line,
         )
 
@@ -177,21 +182,20 @@ class _Item:
         key = f"{self.path}.{key}"
         self.report.fatal(line_of(node), key, mistake.message, value, mistake.allowed)
 
-    def _text(self, key: str) -> str:
-        """The text of one key; "" where it is left out or wrong."""
-        node = self.pairs.get(key)
-        if node is None:
-            return self._left_out(key, self.line)
+    def _text(self, key: str, node: Node) -> str:
+        """The text of one key; "" where it is null or wrong."""
         target = node if type(node) is Scalar else resolve(node)
         if not isinstance(target, Scalar):
             self._wrong(node, key, values.Mistake("is not a single value"), describe(target))
             return ""
         text = target.value
-        if text == "" or (text in NULL_WORDS and target.implicit[0]):
-            return self._left_out(key, line_of(node))
+        if text in NULL_WORDS and (text == "" or target.implicit[0]):
+            if key in REQUIRED:
+                self._missing(key, line_of(node), REQUIRED[key])
+            return ""
         check = CHECKS.get(key)
-        mistake = values.check_text(text) or (check(text) if check else None)
-        if mistake is None:
+        mistake = None if text.isprintable() else values.check_text(text)
+        if mistake is None and (check is None or (mistake := check(text)) is None):
             return text
         if values.SUBSTITUTE in text:
             self.failed = True  # that character is in the report already
@@ -199,16 +203,11 @@ class _Item:
             self._wrong(node, key, mistake, text)
         return ""
 
-    def _left_out(self, key: str, line: int) -> str:
-        if key in REQUIRED:
-            self.failed = True
-            self.report.fatal(line, f"{self.path}.{key}", "is missing", "", REQUIRED[key])
-        return ""
+    def _missing(self, key: str, line: int, allowed: str) -> None:
+        self.failed = True
+        self.report.fatal(line, f"{self.path}.{key}", "is missing", "", allowed)
 
-    def _options(self) -> tuple[str, ...]:
-        node = self.pairs.get("ssh_options")
-        if node is None or is_null(node):
-            return ()
+    def _options(self, node: Node) -> tuple[str, ...]:
         target = resolve(node)
         if not isinstance(target, Collection) or target.is_mapping:
             mistake = values.Mistake("is not a list", f"a list of {values.OPTION_ALLOWED}")
