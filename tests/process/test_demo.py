@@ -1,11 +1,14 @@
 """The demo keeps what it promises: tunnels that carry, tunnels that fail, nothing left behind."""
 
+import contextlib
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -31,14 +34,14 @@ LEAVING_SECONDS = 20.0
 class RunningDemo:
     """A demo without the app, in a process of its own."""
 
-    def __init__(self, temporary: Path) -> None:
+    def __init__(self, temporary: Path, **variables: str) -> None:
         program = "import sys; from tunnel_tui.demo.main import run; sys.exit(run(headless=True))"
         self.process = subprocess.Popen(
             [sys.executable, "-c", program],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"TMPDIR": str(temporary), "HOME": str(temporary)},
+            env=os.environ | {"TMPDIR": str(temporary), "HOME": str(temporary)} | variables,
             start_new_session=True,
         )
         assert self.process.stdout is not None
@@ -59,6 +62,10 @@ class RunningDemo:
             return status if status.state is state else None
 
         return look
+
+    def keeper(self) -> int:
+        """The pid of the process that holds the servers."""
+        return next(pid for pid in self.processes() if "keeper" in "".join(_words(pid)))
 
     def processes(self) -> list[int]:
         """Every live process of this demo: keeper, autossh, ssh."""
@@ -87,6 +94,10 @@ class RunningDemo:
         processes.end(self.processes(), signal.SIGKILL)
 
 
+def _words(pid: int) -> list[str]:
+    return processes.command_line(pid)
+
+
 def _exports(output: io.TextIOBase) -> Iterator[tuple[str, str]]:
     for line in output:
         if line.startswith("#"):
@@ -95,13 +106,18 @@ def _exports(output: io.TextIOBase) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-@pytest.fixture
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    need_program("ssh")
-    import tempfile
+@contextlib.contextmanager
+def _temporary() -> Iterator[Path]:
+    """A short path: control sockets must fit below it."""
+    with tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp") as path:
+        yield Path(path)
 
-    with tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp") as temporary:
-        running = RunningDemo(Path(temporary))
+
+@pytest.fixture
+def demo() -> Iterator[RunningDemo]:
+    need_program("ssh")
+    with _temporary() as temporary:
+        running = RunningDemo(temporary)
         yield running
         running.close()
 
@@ -153,14 +169,44 @@ def test_leaving_while_tunnels_start_leaves_nothing(demo: RunningDemo) -> None:
     assert demo.is_gone()
 
 
-def test_two_demos_do_not_touch_each_other(
-    demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    import tempfile
-
+def test_a_killed_keeper_leaves_nothing(demo: RunningDemo) -> None:
     wait_until(demo.reaches("grafana", State.RUNNING), 20, "grafana RUNNING")
-    with tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp") as temporary:
-        other = RunningDemo(Path(temporary))
+    os.kill(demo.keeper(), signal.SIGKILL)
+    assert demo.end(signal.SIGTERM) == 0
+    assert demo.is_gone()
+
+
+def test_works_without_autossh(tmp_path: Path) -> None:
+    need_program("ssh")
+    (tmp_path / "ssh").symlink_to(str(shutil.which("ssh")))
+    with _temporary() as temporary:
+        demo = RunningDemo(temporary, PATH=str(tmp_path))
+        try:
+            status = wait_until(demo.reaches("grafana", State.RUNNING), 20, "grafana RUNNING")
+            assert status.pid == status.ssh_pid
+            assert "Hello from grafana!" in _page(_port(demo.specs["grafana"].local_port))
+            assert demo.end(signal.SIGTERM) == 0
+            assert demo.is_gone()
+        finally:
+            demo.close()
+
+
+@pytest.mark.slow
+def test_the_flaky_host_drops_and_comes_back(demo: RunningDemo) -> None:
+    need_program("autossh")
+    first = wait_until(demo.reaches("git-mirror", State.RUNNING), 20, "git-mirror RUNNING")
+    lost = wait_until(demo.reaches("git-mirror", State.STARTING), 60, "git-mirror dropped")
+    assert lost.reason is not None
+    assert lost.reason.code.value == "connection-lost"
+    again = wait_until(demo.reaches("git-mirror", State.RUNNING), 20, "git-mirror back")
+    assert again.pid == first.pid
+    assert again.reconnects == 1
+
+
+def test_two_demos_do_not_touch_each_other(demo: RunningDemo) -> None:
+    wait_until(demo.reaches("grafana", State.RUNNING), 20, "grafana RUNNING")
+    with _temporary() as temporary:
+        other = RunningDemo(temporary)
         try:
             wait_until(other.reaches("grafana", State.RUNNING), 20, "the other grafana RUNNING")
             assert other.specs["grafana"].local_port != demo.specs["grafana"].local_port

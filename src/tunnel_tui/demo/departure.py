@@ -1,10 +1,10 @@
-"""Leaving: every tunnel that the demo or its guest started is stopped."""
+"""Leaving: every tunnel that the demo or its guest started is stopped, and no other."""
 
-from tunnel_tui.settings import Settings
+from tunnel_tui.settings import STOP_GRACE, Settings
 
 
 def clear_up(settings: Settings) -> None:
-    """Stop the tunnels of the demo's configuration and state file, and no others."""
+    """Stop the tunnels of the demo's configuration and state file."""
     from tunnel_tui.config.load import load_config
     from tunnel_tui.observe.statefile import StateFile
     from tunnel_tui.supervise.lifecycle import stop_tunnels
@@ -13,3 +13,13 @@ def clear_up(settings: Settings) -> None:
     hashes |= {entry.hash for entry in StateFile(settings.state_file).read().entries}
     if hashes:
         stop_tunnels(settings, sorted(hashes))
+
+
+def end_stragglers(settings: Settings) -> None:
+    """End what was started for the demo's state file while it was being cleared up."""
+    from tunnel_tui.supervise.ending import end_processes
+    from tunnel_tui.supervise.family import find_tagged
+
+    stats = [process.stat for family in find_tagged(settings).values() for process in family]
+    if stats:
+        end_processes(stats, STOP_GRACE)

@@ -81,9 +81,12 @@ class Keeper:
         self._leaving.set()
         for task in (visits, reaping):
             task.cancel()
-        await asyncio.to_thread(clear_up, self.settings)
-        await starting
-        await asyncio.to_thread(clear_up, self.settings)
+        try:
+            await asyncio.to_thread(clear_up, self.settings)
+        finally:
+            # A start that was under way may have got past the first time.
+            await asyncio.gather(starting, return_exceptions=True)
+            await asyncio.to_thread(clear_up, self.settings)
         for server in self._servers:
             server.close()
 
@@ -175,6 +178,7 @@ def main() -> int:
     except OSError as error:
         os.write(1, json.dumps({"error": str(error)}).encode() + b"\n")
         return 1
+    os.dup2(os.open(os.path.join(root, "keeper.log"), os.O_WRONLY | os.O_CREAT, 0o600), 2)
     try:
         asyncio.run(keep(root, options))
     except Exception as error:

@@ -10,7 +10,7 @@ import threading
 from types import FrameType
 from typing import Any, NamedTuple
 
-from tunnel_tui.demo.departure import clear_up
+from tunnel_tui.demo.departure import clear_up, end_stragglers
 from tunnel_tui.demo.world import demo_settings, environment_of, remove_root
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.settings import Settings
@@ -76,9 +76,17 @@ class Demo:
             keeper.kill()
             keeper.wait()
         keeper.stdout.close()
-        if self._root and os.path.isdir(self._root):
-            clear_up(demo_settings(self._root))
-            remove_root(self._root)
+        if self._root:
+            _leave_nothing(self._root)
+
+
+def _leave_nothing(root: str) -> None:
+    """Do what the keeper could not: it was killed, or the app started something meanwhile."""
+    settings = demo_settings(root)
+    if os.path.isdir(root):
+        clear_up(settings)
+    end_stragglers(settings)
+    remove_root(root)
 
 
 def run(headless: bool = False) -> int:
