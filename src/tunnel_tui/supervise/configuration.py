@@ -1,0 +1,65 @@
+"""The configuration in force: the newest good one, whatever becomes of the file."""
+
+import os
+
+from tunnel_tui.config.load import Config, load_config
+from tunnel_tui.settings import Settings
+
+
+class Configuration:
+    """Follows the file.
+
+    Attributes:
+        good: the last configuration without a fatal problem.
+        broken: the newest one, where it has a fatal problem.
+        changed: True after the tunnels in the file have become others, until `settle`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._path = settings.config_file
+        self._seen: tuple[int, ...] | None = None
+        self.good = Config(self._path, (), (), "")
+        self.broken: Config | None = None
+        self.changed = False
+        self._loaded = False
+
+    @property
+    def directories(self) -> set[str]:
+        """Where to watch for changes: editors replace files, and a symlink leads elsewhere."""
+        return {os.path.dirname(self._path), os.path.dirname(os.path.realpath(self._path))}
+
+    def concerns(self, path: str) -> bool:
+        """Say whether a change of `path` may be one of the configuration."""
+        return path in self.directories or os.path.basename(path) in {
+            os.path.basename(self._path),
+            os.path.basename(os.path.realpath(self._path)),
+        }
+
+    def refresh(self) -> bool:
+        """Read the file if it is not the one that was read; True: something is new."""
+        seen = self._stamp()
+        if self._loaded and seen == self._seen:
+            return False
+        # The stamp comes from before the reading: what is written meanwhile is read next time.
+        self._seen = seen
+        config = load_config(self._path, self._settings.direction_mode)
+        if config.valid:
+            fresh = config.text_digest != self.good.text_digest or self.broken is not None
+            self.changed |= self._loaded and config.tunnels != self.good.tunnels
+            self.good, self.broken, self._loaded = config, None, True
+            return fresh
+        fresh = config != self.broken
+        self.broken, self._loaded = config, True
+        return fresh
+
+    def settle(self) -> None:
+        """Take note that what runs agrees with the file."""
+        self.changed = False
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        try:
+            status = os.stat(self._path)
+        except OSError as error:
+            return (error.errno or 0,)
+        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

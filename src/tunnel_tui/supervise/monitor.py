@@ -1,0 +1,318 @@
+"""A thread that sees what happens to tunnels and hands out snapshots.
+
+It sleeps until the kernel reports a death or a changed file; a slow look every two seconds covers
+what the kernel cannot report.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from tunnel_tui.config.plan import Plan, make_plan
+from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.observe.history import History, Record
+from tunnel_tui.observe.status import Observer
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.command import same_command
+from tunnel_tui.supervise.configuration import Configuration
+from tunnel_tui.supervise.snapshot import Change, Snapshot, find_changes, records_of
+from tunnel_tui.system import spawn
+from tunnel_tui.system.events import Event, Events
+from tunnel_tui.system.locks import lock_holder
+
+__all__ = ["Change", "Monitor", "Snapshot"]
+
+POLL = 2.0
+"""Seconds between looks when nothing is reported."""
+_RESCAN_EVERY = 5
+"""Looks between searches of the whole process table for what the state file has lost."""
+_QUICK, _SLOW = 0.05, 0.25
+"""Seconds between looks for the log of a tunnel that is coming up, and for one that stands."""
+_SHARE = 0.01
+"""Of one core, at most, for looking at traffic."""
+_UP = (State.RUNNING, State.STARTING)
+
+
+class Monitor:
+    """Watches the tunnels of one state file and one configuration file.
+
+    Args:
+        settings: where things are.
+        on_snapshot: called in the monitor's thread whenever something is new; must be quick.
+        traffic_interval: seconds between looks at round trip time and traffic; 0: not at all.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_snapshot: Callable[[Snapshot], None],
+        *,
+        traffic_interval: float = 1.0,
+    ) -> None:
+        self.snapshot: Snapshot | None = None
+        self._settings = settings
+        self._on_snapshot = on_snapshot
+        self._traffic_interval = traffic_interval
+        self._observer = Observer(settings)
+        self._configuration = Configuration(settings)
+        self._history = History(settings.history_file)
+        self._events: Events | None = None
+        self._thread: threading.Thread | None = None
+        self._ending = threading.Event()
+        self._poked = False
+        self._trouble = ""
+        self._plan: Plan | None = None
+        self._plan_key: object = None
+        self._same: dict[tuple[TunnelSpec, TunnelEntry], bool] = {}
+        self._watched: set[int] = set()
+        self._cost = 0.0
+        self._looks = 0
+
+    def start(self) -> None:
+        """Begin to watch; the first snapshot comes at once."""
+        if self._thread is None:
+            self._ending.clear()
+            self._events = Events()
+            self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it. Touches no tunnel."""
+        thread, events = self._thread, self._events
+        self._ending.set()
+        if events is not None:
+            events.wake()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        self._thread = None
+
+    def poke(self) -> None:
+        """Look again now; from any thread."""
+        self._poked = True
+        if self._events is not None:
+            self._events.wake()
+
+    def _run(self) -> None:
+        events = self._events
+        if events is None:
+            return
+        try:
+            while not self._ending.is_set():
+                try:
+                    self._watch(events)
+                except Exception as error:  # the person must hear of it, whatever it is
+                    self._report(error)
+                    if not self._ending.is_set():
+                        events.wait(1.0)
+        finally:
+            events.close()
+            self._events = None
+
+    def _watch(self, events: Events) -> None:
+        """Look, then sleep until there is a reason to look again."""
+        # The watches come before the first look: what happens in between is not lost.
+        for directory in self._directories():
+            events.watch_directory(directory)
+        self._look(events, rescan=True)
+        next_look = time.monotonic() + self._interval()
+        soonest = 0.0
+        due: float | None = None
+        while not self._ending.is_set():
+            now = time.monotonic()
+            until = next_look if due is None else min(next_look, due)
+            for event in events.wait(max(0.0, until - now)):
+                at = self._when(event, soonest)
+                if at is not None:
+                    due = at if due is None else min(due, at)
+            now = time.monotonic()
+            if self._ending.is_set():
+                return
+            if now < next_look and (due is None or now < due):
+                continue
+            self._look(events, rescan=self._rescan_due())
+            soonest = time.monotonic() + _QUICK
+            next_look = time.monotonic() + self._interval()
+            due = None
+
+    def _directories(self) -> set[str]:
+        places = {os.path.dirname(self._settings.state_file), self._settings.log_dir}
+        return places | self._configuration.directories
+
+    def _interval(self) -> float:
+        """Seconds to the next look: rarer where a look is expensive."""
+        wanted = min(POLL, self._traffic_interval) if self._traffic_interval > 0 else POLL
+        return max(wanted, min(5.0, self._cost / _SHARE))
+
+    def _rescan_due(self) -> bool:
+        self._looks += 1
+        if self._poked or self._looks % _RESCAN_EVERY == 0:
+            self._poked = False
+            return True
+        return False
+
+    def _when(self, event: Event, soonest: float) -> float | None:
+        """Decide when an event calls for a look; None: never."""
+        now = time.monotonic()
+        if event.kind == "died":
+            self._watched.discard(event.pid)
+            return now
+        if event.kind == "woken":
+            return now
+        if event.path == self._settings.state_file or self._configuration.concerns(event.path):
+            return max(now, soonest)
+        directory, name = os.path.split(event.path)
+        if directory != self._settings.log_dir:
+            return now if event.path == self._settings.log_dir else None
+        return self._when_logged(name, now, soonest)
+
+    def _when_logged(self, name: str, now: float, soonest: float) -> float | None:
+        if not (name.startswith("tunnel-") and name.endswith(".log")):
+            return None
+        tunnel_hash = name[len("tunnel-") : -len(".log")]
+        statuses = self.snapshot.statuses if self.snapshot else ()
+        for status in statuses:
+            if status.spec.hash == tunnel_hash and status.state is State.RUNNING:
+                # It may be a flood; a death would be reported by the kernel.
+                return max(now, soonest - _QUICK + max(_SLOW, 10 * self._cost))
+        return max(now, soonest - _QUICK + max(_QUICK, 5 * self._cost))
+
+    def _look(self, events: Events, rescan: bool) -> None:
+        """Take a snapshot and hand it out if anything is new."""
+        spawn.reap()
+        started = time.perf_counter()
+        fresh = self._configuration.refresh()
+        if fresh:
+            for directory in self._configuration.directories:
+                events.watch_directory(directory)
+        statuses = tuple(
+            self._observer.observe(
+                self._configuration.good.tunnels,
+                traffic=self._traffic_interval > 0,
+                rescan=rescan,
+            )
+        )
+        self._cost = time.perf_counter() - started
+        self._watch_processes(events)
+        before = self.snapshot
+        self._hand_out(statuses, self._plan, self._problem())
+        self._remember(before)
+        plan = self._make_plan(statuses)
+        if plan != self._plan:
+            self._plan = plan
+            self._hand_out(statuses, plan, self._problem())
+
+    def _problem(self) -> str:
+        return self._observer.state.problem or self._trouble
+
+    def _watch_processes(self, events: Events) -> None:
+        wanted = self._observer.processes()
+        for pid in self._watched - wanted:
+            events.unwatch_process(pid)
+        for pid in wanted - self._watched:
+            events.watch_process(pid)
+        self._watched = wanted
+
+    def _hand_out(
+        self, statuses: tuple[TunnelStatus, ...], plan: Plan | None, trouble: str
+    ) -> None:
+        configuration, before = self._configuration, self.snapshot
+        # The first snapshot has no changes: what was so before anybody looked is no news.
+        changes = tuple(find_changes(before.statuses, statuses)) if before else ()
+        snapshot = Snapshot(
+            statuses,
+            configuration.good,
+            configuration.broken,
+            changes,
+            plan,
+            self._watcher(),
+            time.time(),
+            trouble,
+        )
+        if before is not None and not changes:
+            shown = before._replace(changes=(), taken_at=snapshot.taken_at)
+            if snapshot == shown:
+                return
+        self.snapshot = snapshot
+        self._on_snapshot(snapshot)
+
+    def _watcher(self) -> str:
+        pid = lock_holder(os.path.join(self._settings.data_dir, "watcher.lock"))
+        return "" if pid is None else f"pid {pid}" if pid else "another user's"
+
+    def _report(self, error: Exception) -> None:
+        """Hand the last snapshot out again, with the trouble in it."""
+        kind = "" if isinstance(error, TunnelTuiError) else f"{type(error).__name__}: "
+        try:
+            statuses = self.snapshot.statuses if self.snapshot else ()
+            self._hand_out(statuses, self._plan, f"{kind}{error}")
+        except Exception:
+            # Nobody listens any more; the next look tries again.
+            self.snapshot = None
+
+    def _remember(self, before: Snapshot | None) -> None:
+        """Write what changed into the history; at the first look, what it does not know yet."""
+        snapshot = self.snapshot
+        if snapshot is None or snapshot is before:
+            return
+        if before is None:
+            records = self._unknown(snapshot)
+        else:
+            records = records_of(snapshot.changes, snapshot.statuses, snapshot.taken_at)
+        self._trouble = ""
+        try:
+            for record in records:
+                self._history.append(record)
+        except OSError as error:
+            self._trouble = f"the history cannot be written: {error.strerror or error}"
+
+    def _unknown(self, snapshot: Snapshot) -> list[Record]:
+        last = {record.hash: record for record in self._history.read()}
+        records = []
+        for status in snapshot.statuses:
+            known = last.get(status.spec.hash)
+            before = known.state if known else State.STOPPED.value
+            if before in (status.state.value, State.STOPPED.value) and status.state not in _UP:
+                continue
+            change = Change(
+                status.spec.hash, status.spec.name, State.STOPPED, status.state, status.reason
+            )
+            records += records_of([change], [status], _beginning(status, known, snapshot.taken_at))
+        return records
+
+    def _make_plan(self, statuses: tuple[TunnelStatus, ...]) -> Plan | None:
+        """Compare the file with what runs, if either has changed since the last time."""
+        configuration = self._configuration
+        if configuration.broken is not None or not configuration.good.text_digest:
+            return None
+        entries = self._observer.state.entries
+        alive = {(s.spec.hash, s.pid) for s in statuses if s.state in _UP}
+        key = (configuration.good.text_digest, configuration.changed, entries, frozenset(alive))
+        if key == self._plan_key:
+            return self._plan
+        plan = make_plan(
+            configuration.good.tunnels,
+            entries,
+            lambda entry: (entry.hash, entry.pid) in alive,
+            self._is_same,
+        )
+        self._plan_key = key
+        if plan.empty:
+            configuration.settle()
+        wanted = configuration.changed or plan.stop or plan.restart
+        return plan if wanted and not plan.empty else None
+
+    def _is_same(self, spec: TunnelSpec, entry: TunnelEntry) -> bool:
+        key = (spec, entry)
+        if key not in self._same:
+            if len(self._same) > 5000:
+                self._same.clear()
+            self._same[key] = same_command(self._settings, spec, entry)
+        return self._same[key]
+
+
+def _beginning(status: TunnelStatus, known: Record | None, now: float) -> float:
+    """When a state began that nobody saw begin: never before what is known already."""
+    since = status.since or now
+    return min(now, max(since, known.time)) if known else min(now, since)
