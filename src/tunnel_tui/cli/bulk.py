@@ -7,7 +7,8 @@ from tunnel_tui.cli.context import Context
 from tunnel_tui.cli.progress import Progress
 from tunnel_tui.cli.registry import FULL, QUIET
 from tunnel_tui.cli.report import print_outcomes, report, summary
-from tunnel_tui.model import Outcome, TunnelSpec
+from tunnel_tui.cli.watching import confirm
+from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
 
 _NAMED = 5
 """So many tunnels that need a login are named; the others are counted."""
@@ -25,7 +26,12 @@ def start(context: Context) -> int:
     if context.arguments.flag(FULL):
         return _start_afresh(context, specs)
     plan = plan_changes(settings, specs)
-    code = _work(context, lambda progress: apply_plan(settings, plan, progress))
+    started = (*plan.start, *plan.restart)
+
+    def work(progress: Progress) -> list[Outcome]:
+        return confirm(context, started, apply_plan(settings, plan, progress), 0.0)
+
+    code = _work(context, work)
     _name_logins(context, plan.login)
     return code
 
@@ -51,7 +57,8 @@ def _start_afresh(context: Context, specs: Sequence[TunnelSpec]) -> int:
         stopped = stop_tunnels(settings, None, progress)
         still_there = {outcome.hash for outcome in stopped if not outcome.ok}
         ready = [spec for spec in startable if spec.hash not in still_there]
-        return stopped + start_tunnels(settings, ready, progress)
+        started = start_tunnels(settings, ready, progress)
+        return stopped + confirm(context, ready, started, 0.0)
 
     code = _work(context, work)
     _name_logins(context, [spec for spec in specs if spec.interactive])
@@ -61,17 +68,40 @@ def _start_afresh(context: Context, specs: Sequence[TunnelSpec]) -> int:
 def _work(context: Context, work: Callable[[Progress], list[Outcome]]) -> int:
     """Do the work with a bar; after ctrl+c say what was done until then."""
     progress = Progress(context.output)
+    before = _registered(context)
     try:
         outcomes = work(progress)
     except KeyboardInterrupt:
         progress.finish()
-        print_outcomes(context, progress.outcomes)
-        done = summary(progress.outcomes) if progress.outcomes else "nothing was done"
-        context.output.error(f"interrupted: {done}; the rest is as it was")
+        failures = [outcome for outcome in progress.outcomes if not outcome.ok]
+        done = _difference(before, _registered(context))
+        print_outcomes(context, done + failures)
+        said = summary(done + failures) if done or failures else "nothing was done"
+        context.output.error(f"interrupted: {said}; the rest is as it was")
         return codes.INTERRUPTED
     finally:
         progress.finish()
     return report(context, outcomes)
+
+
+def _registered(context: Context) -> dict[str, TunnelEntry]:
+    from tunnel_tui.observe.statefile import StateFile
+
+    return {entry.hash: entry for entry in StateFile(context.settings.state_file).read().entries}
+
+
+def _difference(before: dict[str, TunnelEntry], after: dict[str, TunnelEntry]) -> list[Outcome]:
+    """Say what was stopped and started between two looks at the state file."""
+    stopped = [
+        Outcome(entry.hash, entry.name, True, "stopped")
+        for entry in before.values()
+        if entry.hash not in after
+    ]
+    return stopped + [
+        Outcome(entry.hash, entry.name, True, "started", "", "", entry.pid)
+        for entry in after.values()
+        if entry.hash not in before or before[entry.hash].pid != entry.pid
+    ]
 
 
 def _name_logins(context: Context, specs: Sequence[TunnelSpec]) -> None:

@@ -125,10 +125,9 @@ def _file_line(file: LogFile) -> str:
 def _size(count: int) -> str:
     if count < 1024:
         return f"{count}B"
-    for shift, unit in ((10, "K"), (20, "M"), (30, "G")):
-        if count < 1024 << shift:
-            break
-    return f"{count / (1 << shift):.1f}{unit}"
+    if count < 1024 * 1024:
+        return f"{count / 1024:.1f}K"
+    return f"{count / 1024 / 1024:.1f}M"
 
 
 def _tails(context: Context, files: Iterable[LogFile], count: int) -> Iterator[str]:

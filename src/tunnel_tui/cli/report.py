@@ -40,7 +40,8 @@ def print_outcomes(context: Context, outcomes: Sequence[Outcome]) -> int:
         output.lines(map(_line, told))
     bad = [outcome for outcome in outcomes if not outcome.ok]
     for outcome in bad:
-        output.error(f"{outcome.name}: {outcome.message or outcome.verb}", outcome.advice)
+        subject = f"{outcome.name}: " if outcome.name else ""
+        output.error(subject + (outcome.message or outcome.verb), outcome.advice)
     return len(bad)
 
 
@@ -54,6 +55,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 
 
 def _line(outcome: Outcome) -> str:
+    name = f" {outcome.name}" if outcome.name else ""
     known = f" ({outcome.hash})" if outcome.hash else ""
     more = f": {outcome.message}" if outcome.message else ""
-    return safe(f"{outcome.verb} {outcome.name}{known}{more}")
+    return safe(f"{outcome.verb}{name}{known}{more}")

@@ -1,11 +1,13 @@
 """`start-tunnel`, `stop-tunnel`, `restart-tunnel`: tunnels by name or hash."""
 
+import time
 from collections.abc import Callable, Sequence
 
 from tunnel_tui.cli.context import Context
 from tunnel_tui.cli.progress import Progress
 from tunnel_tui.cli.registry import NO_WAIT
 from tunnel_tui.cli.report import failed, report
+from tunnel_tui.cli.watching import confirm
 from tunnel_tui.errors import InteractiveTunnelError, TunnelTuiError, UnknownTunnelError
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
 
@@ -24,7 +26,8 @@ def start(context: Context) -> int:
     settings, wait = context.settings, _patience(context)
     specs = _specs(context)
     if len(specs) == 1:
-        return _each(context, specs, lambda spec: start_tunnel(settings, spec, wait=wait))
+        return _each(context, specs, lambda spec: start_tunnel(settings, spec, wait=wait), wait)
+    began = time.monotonic()
     refused = [_refusal(spec) for spec in specs if spec.interactive]
     ready = [spec for spec in specs if not spec.interactive]
     progress = Progress(context.output)
@@ -32,6 +35,9 @@ def start(context: Context) -> int:
         outcomes = start_tunnels(settings, ready, progress, wait=wait)
     finally:
         progress.finish()
+    if wait:
+        left = began + wait - time.monotonic()
+        outcomes = confirm(context, ready, outcomes, max(0.0, left))
     return report(context, [*refused, *outcomes])
 
 
@@ -44,7 +50,9 @@ def restart(context: Context) -> int:
     from tunnel_tui.supervise.lifecycle import restart_tunnel
 
     settings, wait = context.settings, _patience(context)
-    return _each(context, _specs(context), lambda spec: restart_tunnel(settings, spec, wait=wait))
+    return _each(
+        context, _specs(context), lambda spec: restart_tunnel(settings, spec, wait=wait), wait
+    )
 
 
 def stop(context: Context) -> int:
@@ -69,15 +77,21 @@ def stop(context: Context) -> int:
 
 
 def _each(
-    context: Context, specs: Sequence[TunnelSpec], act: Callable[[TunnelSpec], Outcome]
+    context: Context,
+    specs: Sequence[TunnelSpec],
+    act: Callable[[TunnelSpec], Outcome],
+    wait: float,
 ) -> int:
-    outcomes = []
+    outcomes: list[Outcome] = []
     for spec in specs:
         if spec.interactive:
             outcomes.append(_refusal(spec))
             continue
         try:
-            outcomes.append(act(spec))
+            began = time.monotonic()
+            outcome = [act(spec)]
+            left = max(0.0, began + wait - time.monotonic())
+            outcomes += confirm(context, [spec], outcome, left) if wait else outcome
         except TunnelTuiError as error:
             outcomes.append(failed(spec, error))
     return report(context, outcomes, several=len(specs) > 1)

@@ -1,8 +1,5 @@
 """`wait`, `health`: for scripts that depend on tunnels."""
 
-import time
-from collections.abc import Sequence
-
 from tunnel_tui.cli import codes
 from tunnel_tui.cli.arguments import UsageError
 from tunnel_tui.cli.context import Context
@@ -11,14 +8,11 @@ from tunnel_tui.cli.output import safe
 from tunnel_tui.cli.registry import FOR, JSON, QUIET, TIMEOUT
 from tunnel_tui.cli.single import find
 from tunnel_tui.cli.status import observe
+from tunnel_tui.cli.watching import describe, watch
 from tunnel_tui.errors import UnknownTunnelError
-from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.model import State, TunnelEntry, TunnelSpec
 
 _DEFAULT_TIMEOUT = 60.0
-_LONGEST_NAP = 0.5
-"""Seconds between two looks where no event comes."""
-_SHORTEST_NAP = 0.05
-"""Seconds between two looks however many events come."""
 _NAMED = 5
 
 
@@ -31,7 +25,7 @@ def wait(context: Context) -> int:
     """
     wanted, timeout = _wanted(context), _timeout(context)
     specs = _meant(context)
-    statuses = _watch(context, specs, wanted, timeout)
+    statuses = watch(context, specs, wanted, timeout)
     late = [status for status in statuses if status.state not in wanted]
     output, arguments = context.output, context.arguments
     words = " or ".join(state.value for state in State if state in wanted)
@@ -42,7 +36,7 @@ def wait(context: Context) -> int:
         output.lines((f"{len(statuses)} of {len(statuses)} {words}",))
     for status in late:
         advice = status.reason.advice if status.reason else ""
-        output.error(f"{status.spec.name}: {_why(status)}", advice)
+        output.error(f"{status.spec.name}: {describe(status)}", advice)
     if not late:
         return codes.OK
     output.note(f"{len(late)} of {len(statuses)} not {words} after {timeout:g} s")
@@ -50,7 +44,7 @@ def wait(context: Context) -> int:
 
 
 def health(context: Context) -> int:
-    """Print one line: whether every tunnel that should run does. Those that wait for a login need not."""
+    """Print one line: whether every tunnel runs, except those that wait for a login."""
     statuses = observe(context)
     due = [status for status in statuses if status.state is not State.INTERACTIVE]
     running = [status for status in due if status.state is State.RUNNING]
@@ -65,25 +59,19 @@ def health(context: Context) -> int:
                 "running": len(running),
                 "expected": len(due),
                 "failing": [
-                    {"name": s.spec.name, "hash": s.spec.hash, "why": _why(s)} for s in bad
+                    {"name": s.spec.name, "hash": s.spec.hash, "why": describe(s)} for s in bad
                 ],
             }
         )
         return codes.OK if healthy else codes.FAILED
     parts = [f"{len(running)} of {len(due)} running"]
-    parts += [f"{status.spec.name}: {_why(status)}" for status in bad[:_NAMED]]
+    parts += [f"{status.spec.name}: {describe(status)}" for status in bad[:_NAMED]]
     if len(bad) > _NAMED:
         parts.append(f"and {len(bad) - _NAMED} more")
     if not valid:
         parts.append("the configuration has mistakes")
     context.output.lines((f"{'healthy' if healthy else 'unhealthy'}: {safe('; '.join(parts))}",))
     return codes.OK if healthy else codes.FAILED
-
-
-def _why(status: TunnelStatus) -> str:
-    parts = [status.detail, status.reason.text if status.reason else ""]
-    more = ", ".join(part for part in parts if part)
-    return f"{status.state.value} ({more})" if more else status.state.value
 
 
 def _wanted(context: Context) -> frozenset[State]:
@@ -120,30 +108,3 @@ def _meant(context: Context) -> list[TunnelSpec]:
     found = [find(context, name) for name in names]
     specs = [each.spec() if isinstance(each, TunnelEntry) else each for each in found]
     return list({spec.hash: spec for spec in specs}.values())
-
-
-def _watch(
-    context: Context, specs: Sequence[TunnelSpec], wanted: frozenset[State], timeout: float
-) -> list[TunnelStatus]:
-    """Look again whenever a log, the state file or a process changes, until all are there."""
-    from tunnel_tui.observe.status import Observer
-    from tunnel_tui.system.events import Events
-
-    deadline = time.monotonic() + timeout
-    observer, events = Observer(context.settings), Events()
-    hashes = {spec.hash for spec in specs}
-    try:
-        events.watch_directory(context.settings.log_dir)
-        while True:
-            statuses = [s for s in observer.observe(specs) if s.spec.hash in hashes]
-            left = deadline - time.monotonic()
-            if left <= 0 or all(status.state in wanted for status in statuses):
-                return statuses
-            for pid in observer.processes():
-                events.watch_process(pid)
-            began = time.monotonic()
-            events.wait(min(left, _LONGEST_NAP))
-            spent = time.monotonic() - began
-            time.sleep(max(0.0, min(left, _SHORTEST_NAP) - spent))
-    finally:
-        events.close()
