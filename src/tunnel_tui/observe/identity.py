@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from tunnel_tui.model import DirectionMode, Endpoint, TunnelEntry, parse_endpoint
+from tunnel_tui.model import DirectionMode, TunnelEntry
+from tunnel_tui.settings import DEFAULT_STATE_FILE
 from tunnel_tui.system.proc import ProcessStat, command_line, scan
 
 PROGRAMS = frozenset({"ssh", "autossh"})
@@ -79,15 +80,37 @@ def is_ours(entry: TunnelEntry, argv: Sequence[str]) -> bool:
     return _same_tunnel(entry, argv)
 
 
-def find_tagged() -> list[OurProcess]:
-    """Find every live ssh and autossh that carries our tag, in one pass over /proc."""
+def find_tagged(state_file: str | None = None) -> list[OurProcess]:
+    """Find every live ssh and autossh that carries our tag, in one pass over /proc.
+
+    Args:
+        state_file: only those that were started for this state file: a demo or another person
+            may run tunnels of the same hash. None: all.
+    """
     found = []
     for stat in scan(PROGRAMS):
         argv = command_line(stat.pid)
         tag = tag_of(argv)
-        if tag and program(argv):
+        if not tag or not program(argv):
+            continue
+        if state_file is None or belongs_to(stat.pid, state_file):
             found.append(OurProcess(stat, tag, argv))
     return found
+
+
+def belongs_to(pid: int, state_file: str) -> bool:
+    """Tell whether a process was started for a state file (proc(5), environ).
+
+    False where its environment may not be read.
+    """
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            data = b"\0" + file.read()
+    except OSError:
+        return False
+    _, found, rest = data.partition(b"\0AUTOSSH_STATE_FILE=")
+    given = os.fsdecode(rest.partition(b"\0")[0]) if found else ""
+    return os.path.abspath(given or DEFAULT_STATE_FILE) == state_file
 
 
 def speaks(argv: Sequence[str]) -> bool:
@@ -141,16 +164,3 @@ def _options(argv: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[str]]:
                 options.append((letter, word[position:] or next(words, "")))
                 break
     return options, list(words)
-
-
-def listener_of(entry: TunnelEntry, argv: Sequence[str]) -> tuple[str, Endpoint] | None:
-    """Say which forward a process really has: ("L" or "R", its listener)."""
-    for option, value in forwards_of(argv):
-        for text in (entry.local_port, entry.remote_port):
-            try:
-                endpoint = parse_endpoint(text)
-            except ValueError:
-                continue
-            if _normal(value).startswith(_normal(endpoint.as_argument()) + ":"):
-                return option, endpoint
-    return None

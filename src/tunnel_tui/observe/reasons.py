@@ -36,9 +36,10 @@ def find_reason(lines: Sequence[str], spec: TunnelSpec | None = None) -> Reason 
     Returns:
         None where the last run has no failure (yet).
     """
-    for attempt in reversed(_attempts(lines)):
-        reason = _of_attempt(attempt, spec)
-        if reason is not None:
+    for attempt in reversed(attempts_of(lines)):
+        stood = succeeded(attempt)
+        reason = _of_attempt(attempt[_after_success(attempt) :] if stood else attempt, spec)
+        if reason is not None or stood:
             return reason
     return None
 
@@ -51,6 +52,11 @@ def last_words(lines: Sequence[str]) -> Reason | None:
                 ReasonCode.UNKNOWN, _shorten(line), "the log tells what happened before", line
             )
     return None
+
+
+def succeeded(attempt: Sequence[str]) -> bool:
+    """Tell whether the forward stood at some moment of a connection attempt."""
+    return _after_success(attempt) > 0
 
 
 def killed(signame: str | None) -> Reason:
@@ -96,10 +102,24 @@ def partly_bound(line: str, spec: TunnelSpec | None = None) -> Reason:
     )
 
 
-def _attempts(lines: Sequence[str]) -> list[Sequence[str]]:
+def attempts_of(lines: Sequence[str]) -> list[Sequence[str]]:
+    """Split the last run of a log into its connection attempts, oldest first."""
     run = _last_run(lines)
     starts = [0, *(n for n, line in enumerate(run) if _SSH_START in line), len(run)]
     return [run[begin:end] for begin, end in pairwise(starts) if end > begin]
+
+
+def _after_success(attempt: Sequence[str]) -> int:
+    """Return the number of the line after the success line; 0 where there is none."""
+    entered = answered = 0
+    for number, line in enumerate(attempt, 1):
+        if "): Entering interactive session." in line:
+            entered = number
+        elif "remote forward success for: listen " in line:
+            answered = number
+        elif "remote forward failure for: listen " in line or ": Address already in use" in line:
+            return 0
+    return answered or entered
 
 
 def _last_run(lines: Sequence[str]) -> Sequence[str]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from tunnel_tui.errors import FileRefusedError, LockHeldError, StateFileError
-from tunnel_tui.model import TunnelEntry
+from tunnel_tui.model import TunnelEntry, parse_endpoint
 from tunnel_tui.system.files import current, open_shared
 from tunnel_tui.system.locks import RangeLock
 
@@ -62,6 +62,11 @@ def parse_line(line: str) -> TunnelEntry | None:
         return None
     if not remote_host or not (line.isprintable() or _only_tabs_unprintable(line)):
         return None
+    try:
+        parse_endpoint(remote_port)
+        parse_endpoint(local_port)
+    except ValueError:
+        return None
     return TunnelEntry(remote_host, remote_port, local_port, direction, name, tunnel_hash, pid)
 
 
@@ -101,6 +106,7 @@ class StateFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._last: tuple[bytes, StateRead] = (b"", StateRead(exists=True))
 
     def read(self) -> StateRead:
         """Read under a shared lock. Never raises: what is wrong is in the answer.
@@ -116,11 +122,15 @@ class StateFile:
             return StateRead(exists=True, problem=f"{self.path}: {error.strerror or error}")
         except FileRefusedError as error:
             return StateRead(exists=True, problem=str(error))
+        if data == self._last[0]:
+            return self._last[1]
         entries, malformed = parse_text(data.decode("utf-8", "surrogateescape"))
         last = {entry.hash: entry for entry in entries}
         duplicates = tuple(entry for entry in entries if last[entry.hash] is not entry)
         kept = tuple(entry for entry in entries if last[entry.hash] is entry)
-        return StateRead(kept, tuple(malformed), duplicates, exists=True)
+        found = StateRead(kept, tuple(malformed), duplicates, exists=True)
+        self._last = (data, found)
+        return found
 
     def update(
         self,

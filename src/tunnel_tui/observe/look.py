@@ -1,0 +1,158 @@
+"""One look at all tunnels: what is dumped, scanned or decided once per look."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tunnel_tui.model import Reason, State, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.observe import reasons
+from tunnel_tui.observe.identity import OurProcess
+from tunnel_tui.observe.runs import Run
+from tunnel_tui.observe.subject import Subject
+from tunnel_tui.observe.transport import Sockets
+from tunnel_tui.system.proc import ProcessStat, read_stat, start_time
+
+if TYPE_CHECKING:
+    from tunnel_tui.observe.status import Observer
+
+
+class Look:
+    """Decides the state of each tunnel by what the observer knows and finds.
+
+    Attributes:
+        watched: live pids whose death would change something.
+        used: keys of the subjects that were met; the observer forgets the others.
+        dead: keys of the entries that were found dead.
+    """
+
+    def __init__(self, observer: "Observer", traffic: bool, rescan: bool) -> None:
+        self.observer = observer
+        self.traffic = traffic
+        self.sockets = Sockets()
+        self.watched: set[int] = set()
+        self.used: set[tuple[str, int]] = set()
+        self.dead: set[tuple[str, int]] = set()
+        self._scanned = False
+        if rescan:
+            self._scan()
+
+    def at(self, spec: TunnelSpec, entry: TunnelEntry | None) -> TunnelStatus:
+        """Tell the state of one tunnel."""
+        stranger: ProcessStat | None = None
+        for candidate in self._candidates(spec, entry):
+            found = self.observer.prove(spec, candidate)
+            if isinstance(found, Subject):
+                self.used.add((candidate.hash, candidate.pid))
+                return self._alive(spec, found)
+            if candidate is entry:
+                stranger = found
+        if entry is not None:
+            return self._dead(spec, entry, stranger)
+        if orphan := self._orphan(spec):
+            reason = reasons.orphaned(orphan.stat.pgrp, orphan.stat.pid)
+            return TunnelStatus(spec, State.DEAD, reason=reason, ssh_pid=orphan.stat.pid)
+        return TunnelStatus(spec, State.INTERACTIVE if spec.interactive else State.STOPPED)
+
+    def _candidates(self, spec: TunnelSpec, entry: TunnelEntry | None) -> Iterator[TunnelEntry]:
+        """Name who may run a tunnel: its entry, an older line, a process without a line."""
+        if entry is not None:
+            yield entry
+            for other in self.observer.state.duplicates:
+                if other.hash == spec.hash:
+                    yield other
+            if not self.observer.is_known_dead(entry):
+                self._scan()
+        for process in self.observer.tagged(spec.hash):
+            if process.leads:
+                yield TunnelEntry.of(spec, process.stat.pid)
+
+    def _scan(self) -> None:
+        if not self._scanned:
+            self._scanned = True
+            self.observer.scan()
+
+    def _orphan(self, spec: TunnelSpec) -> OurProcess | None:
+        for process in self.observer.tagged(spec.hash):
+            now = None if process.leads else read_stat(process.stat.pid)
+            if now is not None and now.alive and now.start_ticks == process.stat.start_ticks:
+                self.watched.add(now.pid)
+                return process
+        return None
+
+    def _dead(
+        self, spec: TunnelSpec, entry: TunnelEntry, stranger: ProcessStat | None
+    ) -> TunnelStatus:
+        self.dead.add((entry.hash, entry.pid))
+        past = self.observer.past(spec)
+        status = TunnelStatus(spec, State.DEAD, reason=past.reason, pid=entry.pid, since=past.ended)
+        if orphan := self._orphan(spec):
+            reason = reasons.orphaned(entry.pid, orphan.stat.pid)
+            return status._replace(reason=reason, ssh_pid=orphan.stat.pid, since=None)
+        if past.reason is not None:
+            return status
+        if stranger is not None:
+            return status._replace(reason=reasons.stranger(entry.pid, stranger.comm))
+        return status._replace(reason=reasons.killed(None))
+
+    def _alive(self, spec: TunnelSpec, subject: Subject) -> TunnelStatus:
+        self.watched.add(subject.stat.pid)
+        ssh = subject.find_ssh()
+        run = self.observer.reader(spec.hash).read(ssh.pid if ssh else 0, subject.forward)
+        if ssh is None:
+            return self._starting(spec, subject, run)
+        self.watched.add(ssh.pid)
+        stands, confirmed = self._stands(spec, subject, run)
+        if not stands:
+            return self._starting(spec, subject, run)
+        return TunnelStatus(
+            spec,
+            State.RUNNING,
+            pid=subject.stat.pid,
+            ssh_pid=ssh.pid,
+            since=start_time(ssh),
+            reconnects=max(0, run.starts - 1),
+            traffic=subject.traffic(self.sockets) if self.traffic else None,
+            confirmed=confirmed,
+        )
+
+    def _stands(self, spec: TunnelSpec, subject: Subject, run: Run) -> tuple[bool, bool]:
+        """Tell whether the forward stands, and whether that is certain."""
+        if spec.interactive:
+            return self._master_holds(subject)
+        if subject.speaks and run.known:
+            return run.stands, True
+        # Started by the shell scripts, or the log is lost.
+        return subject.stands_by_sockets(self.sockets)
+
+    def _master_holds(self, subject: Subject) -> tuple[bool, bool]:
+        """Tell whether an interactive master holds the forward.
+
+        A master runs in the background only after the login, so its sockets decide.
+        """
+        return subject.stands_by_sockets(self.sockets)
+
+    def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
+        past = self.observer.past(spec)
+        reason: Reason | None = past.reason
+        if run.partial:
+            reason = reasons.partly_bound(run.partial, spec)
+        elif run.void:
+            reason = reasons.find_reason([run.void], spec) or reason
+        ssh = subject.ssh
+        if ssh is None:
+            detail = f"waiting (attempt {past.attempts + 1} next)" if past.attempts else "waiting"
+        elif run.partial or (run.void and reason is not None and not reason.transient):
+            detail = "connected, but the forward does not stand"
+        elif past.stood or past.attempts > 1:
+            detail = f"reconnecting (attempt {max(1, past.attempts)})"
+        else:
+            detail = "connecting"
+        return TunnelStatus(
+            spec,
+            State.STARTING,
+            detail=detail,
+            reason=reason,
+            pid=subject.stat.pid,
+            ssh_pid=ssh.pid if ssh else None,
+            since=past.down_since or start_time(subject.stat),
+            reconnects=max(0, run.starts - 1),
+        )
