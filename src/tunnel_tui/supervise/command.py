@@ -142,7 +142,7 @@ def _ssh_arguments(settings: Settings, spec: TunnelSpec, ssh: str) -> tuple[str,
         # A socket that a killed ssh left behind would keep the next one from listening.
         options.append("StreamLocalBindUnlink=yes")
     options += spec.ssh_options
-    options += [*_TUNABLE, f"UserKnownHostsFile={_known_hosts(settings)}"]
+    options += [*_TUNABLE, f"UserKnownHostsFile={known_hosts(settings)}"]
     arguments = ["-N", "-T"]
     for option in options:
         arguments += ("-o", option)
@@ -151,7 +151,7 @@ def _ssh_arguments(settings: Settings, spec: TunnelSpec, ssh: str) -> tuple[str,
     return (*arguments, forward.kind.value, forward.argument, "--", spec.remote_host)
 
 
-def _known_hosts(settings: Settings) -> str:
+def known_hosts(settings: Settings) -> str:
     """Ours first, because ssh writes new keys to the first; the person's own are read too."""
     files = [settings.known_hosts_file, os.path.join(settings.ssh_config_dir, "known_hosts")]
     standard = os.path.join(os.path.expanduser("~"), ".ssh", "known_hosts")

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 
 from tunnel_tui.config.plan import Plan, make_plan
-from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.history import History, Record
+from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.command import same_command
@@ -68,6 +69,7 @@ class Monitor:
         self._same: dict[tuple[TunnelSpec, TunnelEntry], bool] = {}
         self._watched: set[int] = set()
         self._cost = 0.0
+        self._unsettled = False
         self._looks = 0
 
     def start(self) -> None:
@@ -142,6 +144,8 @@ class Monitor:
 
     def _interval(self) -> float:
         """Seconds to the next look: rarer where a look is expensive."""
+        if self._unsettled:
+            return _QUICK
         wanted = min(POLL, self._traffic_interval) if self._traffic_interval > 0 else POLL
         return max(wanted, min(5.0, self._cost / _SHARE))
 
@@ -186,13 +190,10 @@ class Monitor:
         if fresh:
             for directory in self._configuration.directories:
                 events.watch_directory(directory)
-        statuses = tuple(
-            self._observer.observe(
-                self._configuration.good.tunnels,
-                traffic=self._traffic_interval > 0,
-                rescan=rescan,
-            )
+        observed = self._observer.observe(
+            self._configuration.good.tunnels, traffic=self._traffic_interval > 0, rescan=rescan
         )
+        statuses = self._without_false_deaths(observed)
         self._cost = time.perf_counter() - started
         self._watch_processes(events)
         before = self.snapshot
@@ -205,6 +206,31 @@ class Monitor:
 
     def _problem(self) -> str:
         return self._observer.state.problem or self._trouble
+
+    def _without_false_deaths(self, statuses: list[TunnelStatus]) -> tuple[TunnelStatus, ...]:
+        """Show a tunnel that somebody is just stopping as such: that is no death to report."""
+        known = {s.spec.hash: s.state for s in self.snapshot.statuses} if self.snapshot else {}
+        self._unsettled = False
+        shown = []
+        for status in statuses:
+            fell = status.state is State.DEAD and known.get(status.spec.hash) in _UP
+            sank = status.state is State.STARTING and status.ssh_pid is None
+            if (fell or sank) and self._is_locked(status.spec.hash):
+                self._unsettled = True
+                detail = "stopping" if fell else status.detail
+                status = status._replace(state=State.STARTING, detail=detail, reason=None)
+            shown.append(status)
+        return tuple(shown)
+
+    def _is_locked(self, tunnel_hash: str) -> bool:
+        """Say whether somebody is starting or stopping this tunnel right now."""
+        try:
+            with StateFile(self._settings.state_file).lock_tunnel(tunnel_hash, 0.0):
+                return False
+        except LockHeldError:
+            return True
+        except (TunnelTuiError, OSError):
+            return False
 
     def _watch_processes(self, events: Events) -> None:
         wanted = self._observer.processes()
