@@ -1,5 +1,6 @@
 """The demo keeps what it promises: tunnels that carry, tunnels that fail, nothing left behind."""
 
+import base64
 import contextlib
 import io
 import os
@@ -20,6 +21,7 @@ from tests.conftest import need_program
 from tests.support import processes
 from tests.support.waiting import wait_until
 from tunnel_tui.config.load import load_config
+from tunnel_tui.demo.codes import accepts, code_at
 from tunnel_tui.demo.world import demo_settings
 from tunnel_tui.model import State, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.status import Observer
@@ -215,6 +217,17 @@ def test_two_demos_do_not_touch_each_other(demo: RunningDemo) -> None:
             other.close()
     assert demo.status("grafana").state is State.RUNNING
     assert "Hello from grafana!" in _page(_port(demo.specs["grafana"].local_port))
+
+
+@pytest.mark.parametrize(
+    ("moment", "code"),
+    [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (2000000000, "279037")],
+)
+def test_codes_are_those_of_an_authenticator(moment: int, code: str) -> None:
+    secret = base64.b32encode(b"12345678901234567890").decode()  # RFC 6238, appendix B
+    assert code_at(secret, moment) == code
+    assert accepts(secret, code, moment + 29)
+    assert not accepts(secret, code, moment + 90)
 
 
 def test_without_asyncssh_it_says_what_to_install(tmp_path: Path) -> None:

@@ -132,7 +132,28 @@ def _stay(stage: Stage) -> int:
     return 0
 
 
+def hint_of(stage: Stage) -> str:
+    """Say in one line how to try the demo out."""
+    from tunnel_tui.config.load import load_config
+
+    for spec in load_config(stage.settings.config_file).tunnels:
+        if spec.name in stage.starts and not spec.interactive:
+            listener = spec.forward().listener
+            return f"demo: curl {listener} answers; quitting leaves nothing behind"
+    return "demo: quitting leaves nothing behind"
+
+
 def _open_app(stage: Stage) -> int:
     from tunnel_tui.tui.app import run as run_app
 
-    return run_app(stage.settings)
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, _leave_app)
+    return run_app(stage.settings, hint_of(stage))
+
+
+def _leave_app(signum: int, frame: FrameType | None) -> None:
+    """Unwind, so that the terminal is put right and the demo cleared up; once."""
+    del frame
+    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    raise SystemExit(128 + signum)
