@@ -67,6 +67,9 @@ class FileLock:
         """Give the lock up; nothing happens without one."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
+            # Closing alone is too late: a child that is just being started holds a copy until
+            # its exec(3).
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     @property

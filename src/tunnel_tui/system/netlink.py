@@ -1,6 +1,7 @@
 """TCP sockets straight from the kernel: one sock_diag(7) dump per address family."""
 
 import struct
+import sys
 from collections.abc import Container
 from typing import NamedTuple
 
@@ -94,19 +95,23 @@ def _parse(
         body = start + _HEADER.size
         if kind == _NLMSG_DONE:
             return False
-        if kind == _NLMSG_ERROR:
-            import os
-
-            number = -struct.unpack_from("=i", data, body)[0]
-            raise OSError(number, os.strerror(number))
-        if length < _HEADER.size:
+        if not _HEADER.size <= length <= len(data) - start:
             raise OSError("malformed netlink message")
+        if kind == _NLMSG_ERROR:
+            raise _error(data[body : body + 4])
         if kind == _SOCK_DIAG_BY_FAMILY and length >= _HEADER.size + _MESSAGE_SIZE:
             inode = _IDS.unpack_from(data, body + _IDS_AT)[1]
             if inode and (inodes is None or inode in inodes):
                 found.append(_socket(data, body, start + length, names))
         start += (length + 3) & ~3
     return True
+
+
+def _error(raw: bytes) -> OSError:
+    import os
+
+    number = -int.from_bytes(raw, sys.byteorder, signed=True)
+    return OSError(number, os.strerror(number))
 
 
 def _socket(data: bytes, start: int, end: int, names: "_Names") -> TcpSocket:
