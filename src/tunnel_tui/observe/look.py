@@ -82,7 +82,7 @@ class Look:
         self, spec: TunnelSpec, entry: TunnelEntry, stranger: ProcessStat | None
     ) -> TunnelStatus:
         self.dead.add((entry.hash, entry.pid))
-        past = self.observer.past(spec)
+        past = self.observer.past(spec, spec.forward(self.observer.settings.direction_mode))
         status = TunnelStatus(spec, State.DEAD, reason=past.reason, pid=entry.pid, since=past.ended)
         if orphan := self._orphan(spec):
             reason = reasons.orphaned(entry.pid, orphan.stat.pid)
@@ -131,7 +131,7 @@ class Look:
         return subject.stands_by_sockets(self.sockets)
 
     def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
-        past = self.observer.past(spec)
+        past = self.observer.past(spec, subject.forward)
         reason: Reason | None = past.reason
         if run.partial:
             reason = reasons.partly_bound(run.partial, spec)

@@ -30,10 +30,12 @@ class Past(NamedTuple):
     ended: float | None = None
 
 
-def tell(lines: Sequence[str], spec: TunnelSpec | None = None) -> Past:
-    """Read the story from the last lines of a log, oldest first."""
+def tell(
+    lines: Sequence[str], spec: TunnelSpec | None = None, *, remote: bool | None = None
+) -> Past:
+    """Read the story from the last lines of a log, oldest first (`find_reason` explains)."""
     attempts = attempts_of(lines)
-    last = max((n for n, attempt in enumerate(attempts) if succeeded(attempt)), default=-1)
+    last = max((n for n, attempt in enumerate(attempts) if succeeded(attempt, remote)), default=-1)
     since = attempts[last:] if last >= 0 else attempts
     begun = sum(any("]: starting ssh (count " in line for line in part) for part in attempts)
     before = sum(
@@ -43,7 +45,7 @@ def tell(lines: Sequence[str], spec: TunnelSpec | None = None) -> Past:
     starts = [stamp(line) for part in since for line in part if "]: starting " in line]
     first = ends if last >= 0 else starts
     return Past(
-        find_reason(lines, spec),
+        find_reason(lines, spec, remote=remote),
         last >= 0,
         begun - before,
         next((moment for moment in first if moment), None),

@@ -26,19 +26,22 @@ _EXIT_SIGNAL = re.compile(r"ssh exited on signal (\d+)")
 _TOLD_TO_END = re.compile(r"received signal to exit \((\d+)\)")
 
 
-def find_reason(lines: Sequence[str], spec: TunnelSpec | None = None) -> Reason | None:
+def find_reason(
+    lines: Sequence[str], spec: TunnelSpec | None = None, *, remote: bool | None = None
+) -> Reason | None:
     """Find the last meaningful failure of the last run in the lines of a log.
 
     Args:
         lines: the end of the log, oldest first, sanitised.
         spec: fills host and port into the advice.
+        remote: True for `-R`, which stands only when the server has answered; None: unknown.
 
     Returns:
         None where the last run has no failure (yet).
     """
     for attempt in reversed(attempts_of(lines)):
-        stood = succeeded(attempt)
-        reason = _of_attempt(attempt[_after_success(attempt) :] if stood else attempt, spec)
+        stood = _after_success(attempt, remote)
+        reason = _of_attempt(attempt[stood:], spec)
         if reason is not None or stood:
             return reason
     return None
@@ -54,9 +57,9 @@ def last_words(lines: Sequence[str]) -> Reason | None:
     return None
 
 
-def succeeded(attempt: Sequence[str]) -> bool:
+def succeeded(attempt: Sequence[str], remote: bool | None = None) -> bool:
     """Tell whether the forward stood at some moment of a connection attempt."""
-    return _after_success(attempt) > 0
+    return _after_success(attempt, remote) > 0
 
 
 def killed(signame: str | None) -> Reason:
@@ -109,7 +112,7 @@ def attempts_of(lines: Sequence[str]) -> list[Sequence[str]]:
     return [run[begin:end] for begin, end in pairwise(starts) if end > begin]
 
 
-def _after_success(attempt: Sequence[str]) -> int:
+def _after_success(attempt: Sequence[str], remote: bool | None) -> int:
     """Return the number of the line after the success line; 0 where there is none."""
     entered = answered = 0
     for number, line in enumerate(attempt, 1):
@@ -119,7 +122,7 @@ def _after_success(attempt: Sequence[str]) -> int:
             answered = number
         elif "remote forward failure for: listen " in line or ": Address already in use" in line:
             return 0
-    return answered or entered
+    return answered or (0 if remote else entered)
 
 
 def _last_run(lines: Sequence[str]) -> Sequence[str]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from tunnel_tui.model import Layer, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.model import Forward, Layer, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import OurProcess, find_tagged, is_ours
 from tunnel_tui.observe.look import Look
 from tunnel_tui.observe.past import Past, tell
@@ -95,7 +95,7 @@ class Observer:
             self._readers[tunnel_hash] = reader
         return reader
 
-    def past(self, spec: TunnelSpec) -> Past:
+    def past(self, spec: TunnelSpec, forward: Forward) -> Past:
         """Read the story from the end of a tunnel's log; remembered until the log changes."""
         path = self.settings.log_file(spec.hash)
         try:
@@ -107,7 +107,8 @@ class Observer:
         if cached is not None and cached[0] == seen:
             return cached[1]
         text = read_tail(path, _PAST_BYTES).decode("utf-8", "replace")
-        found = tell([sanitise(line, LINE_LIMIT) for line in text.split("\n")], spec)
+        lines = [sanitise(line, LINE_LIMIT) for line in text.split("\n")]
+        found = tell(lines, spec, remote=not forward.listens_here)
         self._pasts[spec.hash] = (seen, found)
         return found
 
