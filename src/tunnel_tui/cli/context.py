@@ -1,7 +1,5 @@
 """What a command is given: its arguments, where things are, and where to print."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -41,7 +39,7 @@ class Context:
         return self._settings
 
     @property
-    def config(self) -> Config:
+    def config(self) -> "Config":
         """The configuration as it is, mistakes included."""
         if self._config is None:
             from tunnel_tui.config.load import load_config
@@ -49,7 +47,7 @@ class Context:
             self._config = load_config(self.settings.config_file, self.settings.direction_mode)
         return self._config
 
-    def good_config(self) -> Config:
+    def good_config(self) -> "Config":
         """Return the configuration if it may decide what runs.
 
         Raises:

@@ -1,8 +1,9 @@
 """`logs`: the log of one tunnel, the newest lines of all, or both as they arrive."""
 
+import gc
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tunnel_tui.cli import codes
@@ -164,12 +165,13 @@ def follow(context: Context, files: list[tuple[str, str]], count: int) -> int:
     from tunnel_tui.observe.logs import LogFollower
     from tunnel_tui.system.events import Events
 
+    gc.enable()  # this may take long
     output = context.output
     width = max((len(name) for name, _ in files), default=0) if len(files) > 1 else 0
     followers = [(safe(name), LogFollower(path)) for name, path in files]
     events = Events()
 
-    def show(name: str, lines: list[str]) -> None:
+    def show(name: str, lines: Sequence[str]) -> None:
         prefix = f"{name:<{width}} | " if width else ""
         output.lines(prefix + line for line in coloured(context, lines))
 

@@ -24,7 +24,8 @@ class Command(NamedTuple):
         function: takes a Context, returns an exit code.
         group: a key of GROUPS; empty hides the command from help and completion.
         operands: `<x>` is required, `[x]` may be left out, a trailing `...` repeats.
-        resident: runs until a person ends it (the collector of garbage stays on).
+        resident: lives in this process for long: garbage is collected, and the interpreter
+            is taken apart in order at the end.
     """
 
     module: str
@@ -105,7 +106,6 @@ COMMANDS: dict[str, Command] = {
         ("[tunnel]",),
         (FOLLOW, LINES, JSON),
         _NAMING,
-        resident=True,
     ),
     "cleanup": Command(
         "repair",
@@ -124,7 +124,6 @@ COMMANDS: dict[str, Command] = {
         (FOR, TIMEOUT, JSON, QUIET),
         "Without names: every configured tunnel that needs no login.\n"
         "Exit code 1 if none got there in time, 3 if only some did.",
-        resident=True,
     ),
     "health": Command(
         "waiting",

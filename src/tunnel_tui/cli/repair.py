@@ -9,10 +9,10 @@ from tunnel_tui.cli.report import report
 
 def validate(context: Context) -> int:
     """Print every mistake of the file at once, with its line; code 1 if any is fatal."""
-    from tunnel_tui.config.sshconfig import find_own_forwards
+    from tunnel_tui.config.sshconfig import check_hosts
 
     output, config = context.output, context.config
-    warnings = find_own_forwards(config, context.settings) if config.valid else ()
+    warnings = check_hosts(config.file, config.tunnels, context.settings.ssh_config_file)
     if context.arguments.flag(JSON):
         problems = [problem_record(problem) for problem in (*config.problems, *warnings)]
         output.json({"file": config.file, "valid": config.valid, "problems": problems})

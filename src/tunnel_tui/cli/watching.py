@@ -1,5 +1,6 @@
 """Look at some tunnels until they are where somebody wants them."""
 
+import gc
 import time
 from collections.abc import Collection, Sequence
 
@@ -32,6 +33,7 @@ def watch(
             if left <= 0 or all(status.state in wanted for status in statuses):
                 return statuses
             if events is None:
+                gc.enable()  # this may take long
                 events = Events()
                 events.watch_directory(context.settings.log_dir)
             for pid in observer.processes():
