@@ -216,6 +216,18 @@ def test_ipv6_wildcard_blocks_ipv4_only_when_dual(dual, blocks):
         assert sockets.port_holder("[::1]", port) is not None
 
 
+@pytest.mark.parametrize("port", [-1, 0, 65536, 2**70])
+def test_impossible_ports_have_no_holder(port):
+    assert sockets.port_holder("localhost", port) is None
+
+
+def test_the_kernel_chooses_by_port():
+    with listener() as server, listener() as other:
+        found = netlink.dump(socket.AF_INET, 1 << 10, port=server.getsockname()[1])
+        assert [item.inode for item in found] == [inode_of(server)]
+        assert inode_of(other) in [item.inode for item in netlink.dump(socket.AF_INET, 1 << 10)]
+
+
 def test_another_address_is_free():
     with listener("127.0.0.1") as server:
         port = server.getsockname()[1]

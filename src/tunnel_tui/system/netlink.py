@@ -12,7 +12,8 @@ _NLM_F_REQUEST_DUMP = 0x301
 _IPPROTO_TCP = 6
 _ATTRIBUTE_INFO, _ATTRIBUTE_V6ONLY = 2, 11
 _HEADER = struct.Struct("=IHHII")
-_REQUEST = struct.Struct("=BBBxI48x")
+# struct inet_diag_req_v2: family, protocol, extensions, states, local port in network order, …
+_REQUEST = struct.Struct("=BBBxI2s46x")
 # struct inet_diag_msg: family, state, two timers, ports and addresses in network order …
 _ADDRESSES = struct.Struct(">BBxxHH16s16s")
 # … interface, cookie, three queues; then uid and inode in the machine's
@@ -52,7 +53,11 @@ class TcpSocket(NamedTuple):
 
 
 def dump(
-    family: int, states: int, info: bool, inodes: Container[int] | None = None
+    family: int,
+    states: int,
+    info: bool = False,
+    inodes: Container[int] | None = None,
+    port: int = 0,
 ) -> list[TcpSocket]:
     """List the TCP sockets of one address family in this network namespace.
 
@@ -61,13 +66,15 @@ def dump(
         states: bits, 1 << state as in the kernel's `tcp_states.h`.
         info: also ask for round trip time and byte counts.
         inodes: the sockets that matter; None: all.
+        port: only sockets with this local port, chosen by the kernel; 0: all.
 
     Raises:
         OSError: netlink is not available, or the kernel refuses.
     """
     import socket
 
-    request = _REQUEST.pack(family, _IPPROTO_TCP, 1 << (_ATTRIBUTE_INFO - 1) if info else 0, states)
+    extensions = 1 << (_ATTRIBUTE_INFO - 1) if info else 0
+    request = _REQUEST.pack(family, _IPPROTO_TCP, extensions, states, port.to_bytes(2, "big"))
     header = _HEADER.pack(
         _HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 1, 0
     )

@@ -53,8 +53,11 @@ def port_holder(host: str, port: int) -> Holder | None:
     Returns:
         The first one found, preferably one whose process can be named. Only listeners count.
     """
-    wanted = _addresses(host)
-    found = [s for s in _sockets(_LISTEN) if s.local[1] == port and _conflicts(s, wanted)]
+    if not 0 < port < 65536:
+        return None
+    listeners = [item for item in _sockets(_LISTEN, port=port) if item.local[1] == port]
+    wanted = _addresses(host) if listeners else set()  # a name may take long to resolve
+    found = [item for item in listeners if _conflicts(item, wanted)]
     if not found:
         return None
     for conflicting in found:
@@ -90,14 +93,14 @@ def answers(host: str, port: int, timeout: float) -> bool:
 
 
 def _sockets(
-    state: int, info: bool = False, inodes: Container[int] | None = None
+    state: int, info: bool = False, inodes: Container[int] | None = None, port: int = 0
 ) -> list[TcpSocket]:
     import socket
 
     found: list[TcpSocket] = []
     for family, file in ((socket.AF_INET, "/proc/net/tcp"), (socket.AF_INET6, "/proc/net/tcp6")):
         try:
-            found += netlink.dump(family, 1 << state, info, inodes)
+            found += netlink.dump(family, 1 << state, info, inodes, port)
         except OSError:
             rows = _from_proc(file, family, state)
             found += [row for row in rows if row.inode and (inodes is None or row.inode in inodes)]
