@@ -29,7 +29,7 @@ from tunnel_tui.tui.widgets.table import TunnelTable  # noqa: E402
 
 ROOT = "/tmp/tunnel-tui-demo"
 WIDE, NARROW = (140, 40), (80, 24)
-DEADLINE = 40.0
+DEADLINE = 60.0
 """Seconds until the demo must look the way the picture needs it."""
 UP_SECONDS = 9.0
 """How long the tunnels have been up in the picture: figures need a few seconds to be there."""
@@ -86,23 +86,38 @@ async def take(pilot: AppPilot, directory: Path, name: str) -> None:
     sys.stdout.write(f"{directory / name}.svg\n")
 
 
+def drops(pilot: AppPilot) -> Callable[[], bool]:
+    """Say whether the flaky host has just dropped its connection."""
+
+    def dropped() -> bool:
+        snapshot = app_of(pilot).context.snapshot
+        return snapshot is not None and any(
+            status.state is State.STARTING and status.reason for status in snapshot.statuses
+        )
+
+    return dropped
+
+
 async def take_all(directory: Path) -> None:
     """Open the demo once and the app at each size."""
-    with Demo("--root", ROOT) as stage:
+    with Demo("--root", ROOT, "--absence", "9") as stage:
         app = TunnelApp(LiveEngine(stage.settings), hint_of(stage))
         async with app.run_test(size=WIDE) as pilot:
             await settle(pilot)
-            await select(pilot, "grafana")
-            await take(pilot, directory, "dashboard-wide")
             await select(pilot, "db-replica")
             await take(pilot, directory, "dead-tunnel")
             await pilot.press("question_mark")
             await pilot.pause(0.5)
             await take(pilot, directory, "help")
+            await pilot.press("escape")
+            await select(pilot, "git-mirror")
+            await wait_for(pilot, drops(pilot), "the flaky host drops")
+            await pilot.pause(1.5)
+            await take(pilot, directory, "dashboard-wide")
         app = TunnelApp(LiveEngine(stage.settings), hint_of(stage))
         async with app.run_test(size=NARROW) as pilot:
             await settle(pilot)
-            await select(pilot, "grafana")
+            await select(pilot, "share-blog")
             await take(pilot, directory, "dashboard-narrow")
 
 

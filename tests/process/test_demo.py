@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import ptyprocess
 import pytest
 
 from tests.conftest import need_program
@@ -191,6 +192,33 @@ def test_works_without_autossh(tmp_path: Path) -> None:
             assert demo.is_gone()
         finally:
             demo.close()
+
+
+@pytest.mark.parametrize(
+    ("signum", "code"), [(None, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_the_app_leaves_terminal_and_machine_tidy(signum: int | None, code: int) -> None:
+    need_program("ssh")
+    with _temporary() as temporary:
+        variables = {"TMPDIR": str(temporary), "HOME": str(temporary), "TERM": "xterm-256color"}
+        program = "import sys; from tunnel_tui.cli.main import main; sys.exit(main(['demo']))"
+        app = ptyprocess.PtyProcess.spawn(
+            [sys.executable, "-c", program], env=os.environ | variables, dimensions=(40, 140)
+        )
+        screen = app.read()
+        while b"grafana" not in screen or b"RUNNING" not in screen:
+            screen += app.read()
+        if signum is None:
+            app.write(b"q")
+        else:
+            app.kill(signum)
+        with contextlib.suppress(EOFError):
+            while True:
+                screen += app.read()
+        assert app.wait() == code
+        assert screen.rfind(b"\x1b[?1049l") > screen.rfind(b"\x1b[?1049h")
+        assert not os.listdir(temporary)
+        assert not processes.with_environment("HOME", str(temporary))
 
 
 @pytest.mark.slow

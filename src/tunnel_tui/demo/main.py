@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from importlib import import_module
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -32,14 +34,16 @@ class Demo:
     """Context manager around the keeper process. Leaving it leaves nothing behind.
 
     Args:
+        meanwhile: called while the keeper opens its servers.
         options: passed on to the keeper: `--root`, `--drop-after`, `--absence`.
 
     Raises:
         TunnelTuiError: asyncssh or ssh is missing, or the servers could not be opened.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, meanwhile: Callable[[], object] | None = None) -> None:
         self._options = options
+        self._meanwhile = meanwhile
         self._keeper: subprocess.Popen[bytes] | None = None
         self._root = ""
 
@@ -53,6 +57,8 @@ class Demo:
             start_new_session=True,  # ctrl-c in the terminal is for the app alone
         )
         assert self._keeper.stdout is not None
+        if self._meanwhile is not None:
+            self._meanwhile()
         line = self._keeper.stdout.readline()
         report: dict[str, Any] = json.loads(line) if line else {"error": "its process ended"}
         if "error" in report:
@@ -97,8 +103,11 @@ def run(headless: bool = False) -> int:
             another terminal, and stay until SIGINT, SIGTERM or SIGHUP.
     """
     try:
-        with Demo() as stage:
-            return _stay(stage) if headless else _open_app(stage)
+        if headless:
+            with Demo() as stage:
+                return _stay(stage)
+        with Demo(meanwhile=_app) as stage:
+            return _open_app(stage)
     except TunnelTuiError as error:
         sys.stderr.write(f"tunnel-tui: {error}\n")
         return 1
@@ -144,11 +153,14 @@ def hint_of(stage: Stage) -> str:
 
 
 def _open_app(stage: Stage) -> int:
-    from tunnel_tui.tui.app import run as run_app
-
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _leave_app)
-    return run_app(stage.settings, hint_of(stage))
+    return int(_app().run(stage.settings, hint_of(stage)))
+
+
+def _app() -> Any:
+    # By name: the demo launches the app like any launcher and knows nothing else of it.
+    return import_module("tunnel_tui.tui.app")
 
 
 def _leave_app(signum: int, frame: FrameType | None) -> None:
