@@ -1,0 +1,308 @@
+"""Changes to the configuration file: add, change, duplicate, delete a tunnel.
+
+Each change is made in the text, read again, compared with what was meant, and only then written:
+a file that would come out as anything else stays as it is.
+"""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import yaml
+
+from tunnel_tui.config import splice
+from tunnel_tui.config.backups import backup
+from tunnel_tui.config.item import DIRECTIONS, KEYS, TRUE_WORDS, read_item
+from tunnel_tui.config.load import Config, parse_config, read_bytes
+from tunnel_tui.config.nodes import StructureError
+from tunnel_tui.config.report import Report
+from tunnel_tui.errors import ConfigChangedError, ConfigError, UnknownTunnelError
+from tunnel_tui.model import DEFAULT_NAME, Direction, TunnelSpec
+from tunnel_tui.system.files import write_atomic
+
+Values = Mapping[str, object]
+"""By key: text, number, truth value or list of texts; None takes a key away."""
+
+LOCK_TIMEOUT = 5.0
+_BOM = "\ufeff"
+
+
+class Edited(NamedTuple):
+    """What came of a change.
+
+    Attributes:
+        config: the file as it is now; its digest is the one for the next change.
+        tunnel: the added, changed or copied tunnel; None after a deletion.
+        backup: where the file is kept as it was; empty where there was none.
+    """
+
+    config: Config
+    tunnel: TunnelSpec | None
+    backup: str
+
+
+def add_tunnel(path: str, values: Values, digest: str) -> Edited:
+    """Add a tunnel at the end of the list, making the file where there is none.
+
+    Args:
+        path: the configuration file.
+        values: its keys.
+        digest: of the file as the person saw it (`Config.text_digest`).
+
+    Raises:
+        ConfigChangedError: the file is no longer the one with that digest.
+        ConfigError: the result would not be valid, or could not be written.
+    """
+    wanted = {key: value for key, value in _normal(values).items() if value not in (None, "", ())}
+    if "interactive" in wanted and wanted["interactive"] not in TRUE_WORDS:
+        del wanted["interactive"]
+
+    def change(text: str, specs: list[TunnelSpec]) -> _Change:
+        new = splice.add_item(text, {key: v for key, v in wanted.items() if v is not None})
+        return _Change(new, specs, len(specs), dict(wanted), inserted=True)
+
+    return _edit(path, digest, change)
+
+
+def change_tunnel(path: str, tunnel_hash: str, values: Values, digest: str) -> Edited:
+    """Change keys of a tunnel; those that `values` does not name stay.
+
+    Raises:
+        UnknownTunnelError: no tunnel of the file has this hash.
+        ConfigChangedError: the file is no longer the one with that digest.
+        ConfigError: the result would not be valid, or could not be written.
+    """
+    wanted = _normal(values)
+
+    def change(text: str, specs: list[TunnelSpec]) -> _Change:
+        index = _find(text, tunnel_hash, specs)
+        return _Change(_set_keys(text, index, specs[index], wanted), specs, index, wanted)
+
+    return _edit(path, digest, change)
+
+
+def duplicate_tunnel(path: str, tunnel_hash: str, values: Values, digest: str) -> Edited:
+    """Put a copy of a tunnel right after it, with other values for the keys in `values`.
+
+    Raises:
+        UnknownTunnelError: no tunnel of the file has this hash.
+        ConfigChangedError: the file is no longer the one with that digest.
+        ConfigError: the copy does not differ, is not valid, or could not be written.
+    """
+    wanted = _normal(values)
+
+    def change(text: str, specs: list[TunnelSpec]) -> _Change:
+        index = _find(text, tunnel_hash, specs)
+        copied = splice.copy_item(text, index)
+        new = _set_keys(copied, index + 1, specs[index], wanted)
+        return _Change(new, specs, index + 1, wanted, inserted=True, original=specs[index])
+
+    return _edit(path, digest, change)
+
+
+def delete_tunnel(path: str, tunnel_hash: str, digest: str) -> Edited:
+    """Take a tunnel out of the file; comments around it stay.
+
+    Raises:
+        UnknownTunnelError: no tunnel of the file has this hash.
+        ConfigChangedError: the file is no longer the one with that digest.
+        ConfigError: others lean on its anchors, or the file could not be written.
+    """
+
+    def change(text: str, specs: list[TunnelSpec]) -> _Change:
+        index = _find(text, tunnel_hash, specs)
+        rest = specs[:index] + specs[index + 1 :]
+        return _Change(splice.remove_item(text, index), rest, None, {})
+
+    return _edit(path, digest, change)
+
+
+# --- how a change is made -----------------------------------------------------------------------
+
+
+class _Change(NamedTuple):
+    """A new text and what it must turn out to say.
+
+    Attributes:
+        specs: the tunnels that must be there, in order; without the one that is inserted.
+        place: where the added or changed one is; None for a deletion.
+        wanted: the keys that it must have.
+        original: what a copy has in all other keys.
+    """
+
+    text: str
+    specs: list[TunnelSpec]
+    place: int | None
+    wanted: dict[str, splice.Value | None]
+    inserted: bool = False
+    original: TunnelSpec | None = None
+
+
+def _edit(path: str, digest: str, change: Callable[[str, list[TunnelSpec]], _Change]) -> Edited:
+    directory = os.path.dirname(os.path.realpath(path))
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with _one_at_a_time(directory):
+            data = _read(path, digest)
+            before = parse_config(path, data or b"")
+            if not before.valid:
+                first = next(problem for problem in before.problems if problem.fatal)
+                raise ConfigError("mend the file first", str(first))
+            new = _apply(data or b"", before, change)
+            after = parse_config(path, new.text.encode())
+            tunnel = _compare(new, after)
+            copy = backup(path, data) if data is not None else ""
+            write_atomic(path, new.text.encode())
+    except OSError as error:
+        title = "the configuration could not be written"
+        raise ConfigError(title, str(error), "check owner and mode of the directory") from error
+    return Edited(after, tunnel, copy)
+
+
+def _read(path: str, digest: str) -> bytes | None:
+    """The file as it was seen; None where there was none."""
+    try:
+        data = read_bytes(path)
+    except FileNotFoundError:
+        data = None
+    if (hashlib.sha256(data).hexdigest() if data is not None else "") != digest:
+        raise ConfigChangedError(
+            "the configuration was changed meanwhile",
+            path,
+            "look at the new version, then do it again",
+        )
+    return data
+
+
+def _apply(
+    data: bytes, before: Config, change: Callable[[str, list[TunnelSpec]], _Change]
+) -> _Change:
+    text = data.decode()
+    mark = _BOM if text.startswith(_BOM) else ""
+    try:
+        new = change(text.removeprefix(_BOM), list(before.tunnels))
+    except (splice.SpliceError, StructureError, yaml.YAMLError) as error:
+        raise _by_hand(str(error)) from error
+    return new._replace(text=mark + new.text)
+
+
+def _compare(new: _Change, after: Config) -> TunnelSpec | None:
+    """Make sure that the new text says what was meant, and nothing else."""
+    for problem in after.problems:
+        if problem.fatal:
+            raise ConfigError("the file would not be valid", str(problem))
+    found = list(after.tunnels)
+    expected = list(new.specs)
+    tunnel = None
+    if new.place is not None:
+        if new.place >= len(found):
+            raise _by_hand("the tunnel did not come out as it was meant")
+        tunnel = found.pop(new.place)
+        original = new.original
+        if not new.inserted:
+            original = expected.pop(new.place)
+        if not _has(tunnel, new.wanted, original):
+            raise _by_hand("the tunnel did not come out as it was meant")
+    if [spec._replace(line=0) for spec in found] != [spec._replace(line=0) for spec in expected]:
+        raise _by_hand("other tunnels would change too")
+    return tunnel
+
+
+def _has(
+    tunnel: TunnelSpec, wanted: Mapping[str, splice.Value | None], original: TunnelSpec | None
+) -> bool:
+    for key in KEYS:
+        if key in wanted:
+            if getattr(tunnel, key) != _effective(key, wanted[key]):
+                return False
+        elif original is not None and getattr(tunnel, key) != getattr(original, key):
+            return False
+    return True
+
+
+def _set_keys(
+    text: str, index: int, spec: TunnelSpec, wanted: Mapping[str, splice.Value | None]
+) -> str:
+    """Change what differs from `spec`; what says the same in other words stays."""
+    for key, value in wanted.items():
+        if getattr(spec, key) == _effective(key, value):
+            continue
+        if value in (None, "", ()):
+            text = splice.remove_key(text, index, key)
+        else:
+            assert value is not None
+            text = splice.set_key(text, index, key, value)
+    return text
+
+
+def _effective(key: str, value: splice.Value | None) -> object:
+    """What a spec has for a value that is written so."""
+    if key == "ssh_options":
+        return value or ()
+    if key == "interactive":
+        return isinstance(value, str) and value.lower() in TRUE_WORDS
+    if key == "direction":
+        return DIRECTIONS.get(str(value)) if value else Direction.REMOTE_TO_LOCAL
+    if key == "name":
+        return value or DEFAULT_NAME
+    return value or ""
+
+
+def _normal(values: Values) -> dict[str, splice.Value | None]:
+    """Turn values into what is written, in the usual order of keys."""
+    unknown = [key for key in values if key not in KEYS]
+    if unknown:
+        raise ConfigError("no such key", ", ".join(unknown), f"known: {', '.join(KEYS)}")
+    return {key: _as_written(key, values[key]) for key in KEYS if key in values}
+
+
+def _as_written(key: str, value: object) -> splice.Value | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int):
+        return str(value)
+    if key == "ssh_options" and isinstance(value, list | tuple):
+        return tuple(str(item) for item in value)
+    raise ConfigError("a value of the wrong kind", f"{key}: {value!r}")
+
+
+def _find(text: str, tunnel_hash: str, specs: list[TunnelSpec]) -> int:
+    """The place of a tunnel in the list; the same for tree and specs, as the file is valid."""
+    tunnels = splice.tunnels_of(text)
+    report = Report("")
+    for index, item in enumerate(tunnels.children if tunnels else []):
+        spec = read_item(report, item, index)
+        if spec is not None and spec.hash == tunnel_hash and specs[index].hash == tunnel_hash:
+            return index
+    raise UnknownTunnelError("no such tunnel in the file", tunnel_hash)
+
+
+def _by_hand(why: str) -> ConfigError:
+    return ConfigError("this change is not possible from here", why, "edit the file by hand")
+
+
+@contextmanager
+def _one_at_a_time(directory: str) -> Iterator[None]:
+    """Let one of us change files of a directory at a time (flock on it leaves no file behind)."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + LOCK_TIMEOUT
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ConfigError(
+                        "somebody else is changing the configuration", directory, "try again"
+                    ) from None
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
