@@ -118,12 +118,23 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
     finally:
         os.close(log)
     try:
+        _wait_for_arguments(pid)
         state.put(TunnelEntry.of(spec, pid))
     except BaseException:
         # Unregistered it would run on with nobody knowing.
         _undo(pid)
         raise
     return Launch(spec, pid, path, offset, command.reconnects)
+
+
+def _wait_for_arguments(pid: int) -> None:
+    """Wait until the new program's arguments can be read: its identity is proven by them.
+
+    execve(2) lets the parent go on a moment before it has laid them out.
+    """
+    deadline = time.monotonic() + 1.0
+    while not proc.command_line(pid) and proc.is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.0002)
 
 
 def _open_log(path: str) -> int:
