@@ -116,6 +116,12 @@ def tunnel_hash(
     return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
+def login_id(remote_host: str) -> str:
+    """Identify the login that all interactive tunnels of a remote host share: 16 hex digits."""
+    digest = hashlib.md5(remote_host.encode("utf-8", "surrogateescape"), usedforsecurity=False)
+    return digest.hexdigest()[:16]
+
+
 class TunnelSpec(NamedTuple):
     """One tunnel as configured. The endpoint texts stay exactly as written."""
 
@@ -215,6 +221,7 @@ class ReasonCode(StrEnum):
     REMOTE_PORT_BUSY = "remote-port-busy"
     FORWARDING_REFUSED = "forwarding-refused"
     BAD_CONFIGURATION = "bad-configuration"
+    LOGIN_LOST = "login-lost"
     KILLED = "killed"
     NOT_OURS = "not-ours"
     UNKNOWN = "unknown"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.model import DirectionMode
+from tunnel_tui.model import DirectionMode, login_id
 
 CONTAINER_CONFIG = "/etc/autossh/config/config.yaml"
 DEFAULT_STATE_FILE = "/tmp/autossh_tunnels.state"
@@ -14,6 +14,10 @@ MAX_STARTING = 8
 """Tunnels in STARTING at a time: 100 at once against a default sshd are refused in scores."""
 STOP_GRACE = 5.0
 """Seconds between TERM and KILL."""
+LOGIN_PREFIX = "login-"
+"""Control sockets of logins begin with this; the shell scripts' are named by a tunnel's hash."""
+MAX_SOCKET_PATH = 90
+"""Bytes: ssh appends 17 of its own while it makes a control socket, and unix(7) allows 107."""
 LOG_CAP = 10 * 1024 * 1024
 """Bytes after which a log is copied and truncated."""
 
@@ -57,9 +61,13 @@ class Settings(NamedTuple):
         """The log of one tunnel."""
         return os.path.join(self.log_dir, f"tunnel-{tunnel_hash}.log")
 
-    def control_socket(self, name: str) -> str:
-        """The control socket of one login or (as the shell scripts did) one tunnel."""
-        return os.path.join(self.socket_dir, name)
+    def login_socket(self, remote_host: str) -> str:
+        """The control socket of the login that the tunnels of a remote host share."""
+        return os.path.join(self.socket_dir, LOGIN_PREFIX + login_id(remote_host))
+
+    def script_socket(self, tunnel_hash: str) -> str:
+        """The control socket of a master that the shell scripts made: one for each tunnel."""
+        return os.path.join(self.socket_dir, tunnel_hash)
 
 
 def load_settings(
@@ -89,10 +97,18 @@ def load_settings(
         state_file=chosen(state_file, "AUTOSSH_STATE_FILE", DEFAULT_STATE_FILE),
         log_dir=chosen(None, "AUTOSSH_LOG_DIR", DEFAULT_LOG_DIR),
         data_dir=os.path.join(xdg_state, "tunnel-tui"),
-        socket_dir=os.path.join(home, ".autossh-sockets"),
+        socket_dir=_socket_dir(home),
         direction_mode=_direction_mode(environment.get("TUNNEL_DIRECTION_MODE", "")),
         gate_time=environment.get("AUTOSSH_GATETIME") or None,
     )
+
+
+def _socket_dir(home: str) -> str:
+    """Choose a directory in which the path of a control socket is short enough."""
+    usual = os.path.join(home, ".autossh-sockets")
+    if len(os.fsencode(usual)) + 1 + 32 <= MAX_SOCKET_PATH:
+        return usual
+    return f"/tmp/.autossh-sockets-{os.getuid()}"
 
 
 def _direction_mode(text: str) -> DirectionMode:

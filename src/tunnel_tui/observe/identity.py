@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from tunnel_tui.model import DirectionMode, TunnelEntry
-from tunnel_tui.settings import DEFAULT_STATE_FILE
+from tunnel_tui.model import DirectionMode, TunnelEntry, login_id
+from tunnel_tui.settings import DEFAULT_STATE_FILE, LOGIN_PREFIX
 from tunnel_tui.system.proc import ProcessStat, command_line, scan
 
 PROGRAMS = frozenset({"ssh", "autossh"})
@@ -67,17 +67,32 @@ def tag_of(argv: Sequence[str]) -> str | None:
 def is_ours(entry: TunnelEntry, argv: Sequence[str]) -> bool:
     """Prove that a command line is the process that `entry` registered.
 
-    It is ssh or autossh, and it carries the entry's tag; where it carries none (entries of the
-    shell scripts), it has the same forward and the same host.
+    It is ssh or autossh, and it carries the entry's tag; where it carries none, it is the login
+    of the entry's remote host, or (entries of the shell scripts) it has the same forward and the
+    same host.
     """
     if not program(argv):
         return False
     tag = tag_of(argv)
     if tag is not None:
         return tag == entry.hash
+    if is_login(entry.remote_host, argv):
+        return True
     if argv[0].startswith("ssh: "):
         return entry.hash in argv[0]
     return _same_tunnel(entry, argv)
+
+
+def control_socket_of(argv: Sequence[str]) -> str:
+    """Return the control socket that a master was given with `-S`; "" where there is none."""
+    if program(argv) != "ssh":
+        return ""
+    return next((value for option, value in _options(tuple(argv))[0] if option == "S"), "")
+
+
+def is_login(remote_host: str, argv: Sequence[str]) -> bool:
+    """Tell whether a command line is the login that a remote host's tunnels share."""
+    return os.path.basename(control_socket_of(argv)) == LOGIN_PREFIX + login_id(remote_host)
 
 
 def find_tagged(state_file: str | None = None) -> list[OurProcess]:

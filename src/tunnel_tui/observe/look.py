@@ -91,6 +91,8 @@ class Look:
             return status
         if stranger is not None:
             return status._replace(reason=reasons.stranger(entry.pid, stranger.comm))
+        if spec.interactive:
+            return status._replace(reason=reasons.login_lost(spec.remote_host))
         return status._replace(reason=reasons.killed(None))
 
     def _alive(self, spec: TunnelSpec, subject: Subject) -> TunnelStatus:
@@ -100,35 +102,39 @@ class Look:
         if ssh is None:
             return self._starting(spec, subject, run)
         self.watched.add(ssh.pid)
-        stands, confirmed = self._stands(spec, subject, run)
+        stands, confirmed = self._stands(subject, run)
         if not stands:
             return self._starting(spec, subject, run)
+        since = self.observer.past(spec, subject.forward).down_since if subject.login else None
         return TunnelStatus(
             spec,
             State.RUNNING,
             pid=subject.stat.pid,
             ssh_pid=ssh.pid,
-            since=start_time(ssh),
+            since=since or start_time(ssh),
             reconnects=max(0, run.starts - 1),
             traffic=subject.traffic(self.sockets) if self.traffic else None,
             confirmed=confirmed,
         )
 
-    def _stands(self, spec: TunnelSpec, subject: Subject, run: Run) -> tuple[bool, bool]:
+    def _stands(self, subject: Subject, run: Run) -> tuple[bool, bool]:
         """Tell whether the forward stands, and whether that is certain."""
-        if spec.interactive:
-            return self._master_holds(subject)
+        if subject.login:
+            return self._rides(subject), True
         if subject.speaks and run.known:
             return run.stands, True
         # Started by the shell scripts, or the log is lost.
         return subject.stands_by_sockets(self.sockets)
 
-    def _master_holds(self, subject: Subject) -> tuple[bool, bool]:
-        """Tell whether an interactive master holds the forward.
+    def _rides(self, subject: Subject) -> bool:
+        """Tell whether a login answers and holds this forward.
 
-        A master runs in the background only after the login, so its sockets decide.
+        A tunnel is registered on a login only after the master has confirmed its forward, and a
+        remote forward ends only with the connection; a local one shows as a listening socket.
         """
-        return subject.stands_by_sockets(self.sockets)
+        if not subject.answers():
+            return False
+        return not subject.forward.listens_here or subject.stands_by_sockets(self.sockets)[0]
 
     def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
         past = self.observer.past(spec, subject.forward)
@@ -138,7 +144,11 @@ class Look:
         elif run.void:
             reason = reasons.find_reason([run.void], spec) or reason
         ssh = subject.ssh
-        if ssh is None:
+        if subject.login:
+            detail = "logged in, but the login does not hold the forward"
+            if not subject.answers():
+                detail = "the login does not answer"
+        elif ssh is None:
             detail = f"waiting (attempt {past.attempts + 1} next)" if past.attempts else "waiting"
         elif run.partial or (run.void and reason is not None and not reason.transient):
             detail = "connected, but the forward does not stand"

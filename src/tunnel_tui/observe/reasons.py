@@ -77,6 +77,15 @@ def killed(signame: str | None) -> Reason:
     )
 
 
+def login_lost(remote_host: str) -> Reason:
+    """Make the reason of a tunnel whose login has ended."""
+    return Reason(
+        ReasonCode.LOGIN_LOST,
+        "login ended",
+        f"log in to {remote_host} again: the connection was lost, closed there, or ssh was ended",
+    )
+
+
 def orphaned(pid: int, orphan: int) -> Reason:
     """Make the reason of an autossh that was killed while its ssh lives on."""
     return Reason(
@@ -126,10 +135,12 @@ def _after_success(attempt: Sequence[str], remote: bool | None) -> int:
 
 
 def _last_run(lines: Sequence[str]) -> Sequence[str]:
+    begin = 0
     for number in range(len(lines) - 1, -1, -1):
         if _OUR_START.match(lines[number]):
-            return lines[number + 1 :]
-    return lines
+            begin = number + 1
+            break
+    return [line.rstrip("\r") for line in lines[begin:]]
 
 
 def _of_attempt(lines: Sequence[str], spec: TunnelSpec | None) -> Reason | None:

@@ -1,9 +1,14 @@
 """A registered process whose identity is proven, its ssh, and what its sockets show."""
 
+import time
+
 from tunnel_tui.model import DirectionMode, Forward, Traffic, TunnelSpec
-from tunnel_tui.observe.identity import forwards_of, program, speaks
+from tunnel_tui.observe.identity import control_socket_of, forwards_of, is_login, program, speaks
 from tunnel_tui.observe.transport import Sockets, find_connection, holds_listener, traffic_of
 from tunnel_tui.system.proc import ProcessStat, children, read_stat
+
+_ANSWER_LASTS = 2.0
+"""Seconds for which a master that has answered need not be asked again; its death is noticed."""
 
 
 class Subject:
@@ -11,11 +16,22 @@ class Subject:
 
     Attributes:
         forward: what its command line really carries.
+        login: the control socket of a login that several tunnels share; "" for anything else.
         speaks: its ssh was told to print when the forward stands.
         ssh: the ssh that carries the forward, as of the last `find_ssh`.
     """
 
-    __slots__ = ("_connection", "argv", "forward", "is_autossh", "speaks", "ssh", "stat")
+    __slots__ = (
+        "_answered",
+        "_connection",
+        "argv",
+        "forward",
+        "is_autossh",
+        "login",
+        "speaks",
+        "ssh",
+        "stat",
+    )
 
     def __init__(
         self, stat: ProcessStat, argv: tuple[str, ...], spec: TunnelSpec, mode: DirectionMode
@@ -23,10 +39,12 @@ class Subject:
         self.stat = stat
         self.argv = argv
         self.forward = _forward(spec, argv, mode)
+        self.login = control_socket_of(argv) if is_login(spec.remote_host, argv) else ""
         self.is_autossh = program(argv) == "autossh"
         self.speaks = speaks(argv)
         self.ssh: ProcessStat | None = None
         self._connection: int | None = None
+        self._answered = float("-inf")
 
     def find_ssh(self) -> ProcessStat | None:
         """Find the live ssh: itself, or autossh's child; None while autossh waits."""
@@ -56,6 +74,17 @@ class Subject:
         if self.forward.listens_here:
             return holds_listener(self.ssh.pid, self.forward, sockets), True
         return find_connection(self.ssh.pid, sockets) is not None, False
+
+    def answers(self) -> bool:
+        """Ask the master of a login whether it answers; a frozen one carries no traffic."""
+        from tunnel_tui.system.mux import master_pid
+
+        now = time.monotonic()
+        if now - self._answered > _ANSWER_LASTS:
+            if master_pid(self.login, 0.2) != self.stat.pid:
+                return False
+            self._answered = now
+        return True
 
     def traffic(self, sockets: Sockets) -> Traffic | None:
         """Say what the kernel counted on ssh's connection; None where it cannot be seen."""

@@ -110,7 +110,7 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
     files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
     files.make_directory(settings.data_dir, 0o700)
     path = settings.log_file(spec.hash)
-    log = _open_log(path)
+    log = open_log(path)
     try:
         write_line(log, f"starting {spec.name}")
         offset = os.fstat(log).st_size
@@ -137,7 +137,13 @@ def _wait_for_arguments(pid: int) -> None:
         time.sleep(0.0002)
 
 
-def _open_log(path: str) -> int:
+def open_log(path: str) -> int:
+    """Open a tunnel's log for appending, creating it.
+
+    Raises:
+        FileRefusedError: it is a symlink, no regular file, or somebody else's.
+        SpawnError: it cannot be written.
+    """
     try:
         return files.open_log(path)
     except OSError as error:
