@@ -16,16 +16,15 @@ import yaml
 
 from tunnel_tui.config import splice
 from tunnel_tui.config.backups import backup
-from tunnel_tui.config.item import DIRECTIONS, KEYS, TRUE_WORDS, read_item
+from tunnel_tui.config.item import read_item
 from tunnel_tui.config.load import Config, parse_config, read_bytes
 from tunnel_tui.config.nodes import StructureError
+from tunnel_tui.config.places import SpliceError
 from tunnel_tui.config.report import Report
+from tunnel_tui.config.wanted import Values, as_written, effective, says
 from tunnel_tui.errors import ConfigChangedError, ConfigError, UnknownTunnelError
-from tunnel_tui.model import DEFAULT_NAME, Direction, TunnelSpec
+from tunnel_tui.model import TunnelSpec
 from tunnel_tui.system.files import write_atomic
-
-Values = Mapping[str, object]
-"""By key: text, number, truth value or list of texts; None takes a key away."""
 
 LOCK_TIMEOUT = 5.0
 _BOM = "\ufeff"
@@ -57,13 +56,14 @@ def add_tunnel(path: str, values: Values, digest: str) -> Edited:
         ConfigChangedError: the file is no longer the one with that digest.
         ConfigError: the result would not be valid, or could not be written.
     """
-    wanted = {key: value for key, value in _normal(values).items() if value not in (None, "", ())}
-    if "interactive" in wanted and wanted["interactive"] not in TRUE_WORDS:
+    written = as_written(values)
+    wanted: dict[str, splice.Value] = {key: value for key, value in written.items() if value}
+    if wanted.get("interactive") == "false":
         del wanted["interactive"]
 
     def change(text: str, specs: list[TunnelSpec]) -> _Change:
-        new = splice.add_item(text, {key: v for key, v in wanted.items() if v is not None})
-        return _Change(new, specs, len(specs), dict(wanted), inserted=True)
+        new = splice.add_item(text, wanted)
+        return _Change(new, specs, len(specs), {**wanted}, inserted=True)
 
     return _edit(path, digest, change)
 
@@ -76,7 +76,7 @@ def change_tunnel(path: str, tunnel_hash: str, values: Values, digest: str) -> E
         ConfigChangedError: the file is no longer the one with that digest.
         ConfigError: the result would not be valid, or could not be written.
     """
-    wanted = _normal(values)
+    wanted = as_written(values)
 
     def change(text: str, specs: list[TunnelSpec]) -> _Change:
         index = _find(text, tunnel_hash, specs)
@@ -93,7 +93,7 @@ def duplicate_tunnel(path: str, tunnel_hash: str, values: Values, digest: str) -
         ConfigChangedError: the file is no longer the one with that digest.
         ConfigError: the copy does not differ, is not valid, or could not be written.
     """
-    wanted = _normal(values)
+    wanted = as_written(values)
 
     def change(text: str, specs: list[TunnelSpec]) -> _Change:
         index = _find(text, tunnel_hash, specs)
@@ -185,7 +185,7 @@ def _apply(
     mark = _BOM if text.startswith(_BOM) else ""
     try:
         new = change(text.removeprefix(_BOM), list(before.tunnels))
-    except (splice.SpliceError, StructureError, yaml.YAMLError) as error:
+    except (SpliceError, StructureError, yaml.YAMLError) as error:
         raise _by_hand(str(error)) from error
     return new._replace(text=mark + new.text)
 
@@ -205,23 +205,11 @@ def _compare(new: _Change, after: Config) -> TunnelSpec | None:
         original = new.original
         if not new.inserted:
             original = expected.pop(new.place)
-        if not _has(tunnel, new.wanted, original):
+        if not says(tunnel, new.wanted, original):
             raise _by_hand("the tunnel did not come out as it was meant")
     if [spec._replace(line=0) for spec in found] != [spec._replace(line=0) for spec in expected]:
         raise _by_hand("other tunnels would change too")
     return tunnel
-
-
-def _has(
-    tunnel: TunnelSpec, wanted: Mapping[str, splice.Value | None], original: TunnelSpec | None
-) -> bool:
-    for key in KEYS:
-        if key in wanted:
-            if getattr(tunnel, key) != _effective(key, wanted[key]):
-                return False
-        elif original is not None and getattr(tunnel, key) != getattr(original, key):
-            return False
-    return True
 
 
 def _set_keys(
@@ -229,7 +217,7 @@ def _set_keys(
 ) -> str:
     """Change what differs from `spec`; what says the same in other words stays."""
     for key, value in wanted.items():
-        if getattr(spec, key) == _effective(key, value):
+        if getattr(spec, key) == effective(key, value):
             continue
         if value in (None, "", ()):
             text = splice.remove_key(text, index, key)
@@ -237,39 +225,6 @@ def _set_keys(
             assert value is not None
             text = splice.set_key(text, index, key, value)
     return text
-
-
-def _effective(key: str, value: splice.Value | None) -> object:
-    """What a spec has for a value that is written so."""
-    if key == "ssh_options":
-        return value or ()
-    if key == "interactive":
-        return isinstance(value, str) and value.lower() in TRUE_WORDS
-    if key == "direction":
-        return DIRECTIONS.get(str(value)) if value else Direction.REMOTE_TO_LOCAL
-    if key == "name":
-        return value or DEFAULT_NAME
-    return value or ""
-
-
-def _normal(values: Values) -> dict[str, splice.Value | None]:
-    """Turn values into what is written, in the usual order of keys."""
-    unknown = [key for key in values if key not in KEYS]
-    if unknown:
-        raise ConfigError("no such key", ", ".join(unknown), f"known: {', '.join(KEYS)}")
-    return {key: _as_written(key, values[key]) for key in KEYS if key in values}
-
-
-def _as_written(key: str, value: object) -> splice.Value | None:
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int):
-        return str(value)
-    if key == "ssh_options" and isinstance(value, list | tuple):
-        return tuple(str(item) for item in value)
-    raise ConfigError("a value of the wrong kind", f"{key}: {value!r}")
 
 
 def _find(text: str, tunnel_hash: str, specs: list[TunnelSpec]) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tunnel_tui.config import values
+from tunnel_tui.config.merges import merged_pairs
 from tunnel_tui.config.nodes import (
     NULL_WORDS,
     Collection,
@@ -12,7 +13,6 @@ from tunnel_tui.config.nodes import (
     describe,
     is_null,
     line_of,
-    merged_pairs,
     resolve,
 )
 from tunnel_tui.config.report import Report

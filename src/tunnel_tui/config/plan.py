@@ -10,11 +10,11 @@ class Plan(NamedTuple):
     """The difference between what is configured and what runs.
 
     Attributes:
-        start: configured, not interactive, not alive.
+        start: configured, not alive, and startable: not interactive, or logged in already.
         stop: registered but no longer configured, alive or dead.
         keep: alive with the command line that they would be started with now; also every
             interactive one that is alive, because ending it would cost a person a login.
-        login: interactive and not alive: a person must log in.
+        login: interactive, not alive, and nobody is logged in: a person must.
         restart: alive, but to be started with another command line.
     """
 
@@ -48,6 +48,7 @@ def make_plan(
     entries: Sequence[TunnelEntry],
     alive: Callable[[TunnelEntry], bool],
     same_command: Callable[[TunnelSpec, TunnelEntry], bool],
+    logged_in: Callable[[TunnelSpec], bool] = lambda _: False,
 ) -> Plan:
     """Compare what is configured with what is registered.
 
@@ -56,6 +57,7 @@ def make_plan(
         entries: the state file.
         alive: whether the process of an entry lives and is ours.
         same_command: whether it runs with the command line that we would start it with now.
+        logged_in: whether an interactive tunnel can be attached without a new login.
     """
     wanted = {spec.hash: spec for spec in specs}
     running = {entry.hash: entry for entry in entries if entry.hash in wanted and alive(entry)}
@@ -66,7 +68,7 @@ def make_plan(
     for spec in wanted.values():
         entry = running.get(spec.hash)
         if entry is None:
-            (login if spec.interactive else start).append(spec)
+            (login if spec.interactive and not logged_in(spec) else start).append(spec)
         elif spec.interactive or same_command(spec, entry):
             keep.append(spec)
         else:

@@ -17,43 +17,20 @@ from tunnel_tui.config.nodes import (
     parse_tree,
     resolve,
 )
+from tunnel_tui.config.places import (
+    SpliceError,
+    column,
+    content_end,
+    first_dash,
+    is_blank,
+    line_break,
+    line_end,
+    line_start,
+)
 from tunnel_tui.config.render import render_list, render_scalar
 
 Value = str | tuple[str, ...]
 _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*[ \t]+)*")
-
-_DASH = re.compile(r"^ *-(?=\s)", re.MULTILINE)
-
-
-class SpliceError(Exception):
-    """The text is written in a way that cannot be changed piecewise."""
-
-
-# --- places -------------------------------------------------------------------------------------
-
-
-def content_end(text: str, node: Node) -> int:
-    """Where the last character of a node stands (the parser's own end may lie lines below)."""
-    if isinstance(node, Collection) and not node.flow and node.children:
-        return content_end(text, node.children[-1])
-    start, end = node.start_mark.index, node.end_mark.index
-    return start + len(text[start:end].rstrip()) if end > start else end
-
-
-def line_start(text: str, index: int) -> int:
-    """Where the line of `index` begins."""
-    return text.rfind("\n", 0, index) + 1
-
-
-def line_end(text: str, index: int) -> int:
-    """Where the line after that of `index` begins, or the text ends."""
-    found = text.find("\n", index)
-    return len(text) if found < 0 else found + 1
-
-
-def line_break(text: str) -> str:
-    """How the lines of this text end."""
-    return "\r\n" if "\r\n" in text else "\n"
 
 
 def tunnels_of(text: str) -> Collection | None:
@@ -90,33 +67,13 @@ def _item(text: str, index: int) -> Collection:
 def _item_lines(text: str, tunnels: Collection, index: int) -> tuple[int, int]:
     """The lines of one item of a block list, from its dash to its last content."""
     item = tunnels.children[index]
-    column = _column(text, tunnels)
+    left = column(text, tunnels)
     start = line_start(text, item.start_mark.index)
-    while text[start : start + column + 1] != " " * column + "-":
-        if start <= _first_dash(text, tunnels) - column:
+    while text[start : start + left + 1] != " " * left + "-":
+        if start <= first_dash(text, tunnels) - left:
             raise SpliceError("the list is written in an unusual way")
         start = line_start(text, start - 1)
     return start, line_end(text, content_end(text, item))
-
-
-def _first_dash(text: str, sequence: Collection) -> int:
-    """Where a block list begins; its own mark may be that of an anchor on the line above."""
-    start = sequence.start_mark.index
-    if sequence.anchor is None and sequence.tag is None:
-        return start
-    found = _DASH.search(text, line_end(text, start))
-    if found is None:
-        raise SpliceError("the list is written in an unusual way")
-    return found.end() - 1
-
-
-def _column(text: str, sequence: Collection) -> int:
-    start = _first_dash(text, sequence)
-    return start - line_start(text, start)
-
-
-def _is_blank(text: str, start: int) -> bool:
-    return start < len(text) and not text[start : line_end(text, start)].strip()
 
 
 # --- items --------------------------------------------------------------------------------------
@@ -132,12 +89,12 @@ def add_item(text: str, values: Mapping[str, Value]) -> str:
         end = content_end(text, last)
         return f"{text[:end]}, {_flow_item(values)}{text[end:]}"
     start, end = _item_lines(text, tunnels, len(tunnels.children) - 1)
-    column = _column(text, tunnels)
-    inner = column + 2
+    left = column(text, tunnels)
+    inner = left + 2
     if isinstance(last, Collection) and last.is_mapping and not last.flow and last.children:
         inner = max(last.start_mark.column, inner)
-    apart = len(tunnels.children) > 1 and _is_blank(text, line_start(text, start - 1))
-    return _insert_lines(text, end, _block_item(values, column, inner), apart=apart)
+    apart = len(tunnels.children) > 1 and is_blank(text, line_start(text, start - 1))
+    return _insert_lines(text, end, _block_item(values, left, inner), apart=apart)
 
 
 def copy_item(text: str, index: int) -> str:
@@ -150,8 +107,8 @@ def copy_item(text: str, index: int) -> str:
     if tunnels.flow:
         return f"{text[:end]}, {copy}{text[end:]}"
     lines = [line.removesuffix("\r") for line in copy.removesuffix("\n").split("\n")]
-    before = index > 0 and _is_blank(text, line_start(text, start - 1))
-    after = index + 1 < len(tunnels.children) and _is_blank(text, end)
+    before = index > 0 and is_blank(text, line_start(text, start - 1))
+    after = index + 1 < len(tunnels.children) and is_blank(text, end)
     return _insert_lines(text, end, lines, apart=before or after)
 
 
@@ -167,8 +124,8 @@ def remove_item(text: str, index: int) -> str:
             start = content_end(text, items[index - 1])
         return text[:start] + text[end:]
     start, end = _item_lines(text, tunnels, index)
-    if index == 0 or _is_blank(text, line_start(text, start - 1)):
-        while _is_blank(text, end):  # one gap is left, not two
+    if index == 0 or is_blank(text, line_start(text, start - 1)):
+        while is_blank(text, end):  # one gap is left, not two
             end = line_end(text, end)
     return text[:start] + text[end:]
 
@@ -203,9 +160,9 @@ def _insert_lines(text: str, index: int, lines: list[str], *, apart: bool = Fals
     return before + block + text[index:]
 
 
-def _block_item(values: Mapping[str, Value], column: int, inner: int) -> list[str]:
+def _block_item(values: Mapping[str, Value], left: int, inner: int) -> list[str]:
     pairs = [f"{key}: {_render(key, value)}" for key, value in values.items()]
-    first = " " * column + "-" + " " * (inner - column - 1)
+    first = " " * left + "-" + " " * (inner - left - 1)
     return [first + pairs[0], *(" " * inner + pair for pair in pairs[1:])]
 
 
@@ -256,9 +213,9 @@ def set_key(text: str, index: int, key: str, value: Value) -> str:
 def _replace_value(text: str, key: str, node: Node, value: Value) -> str:
     start, end = node.start_mark.index, content_end(text, node)
     if isinstance(node, Collection) and not node.flow and isinstance(value, tuple):
-        column = _column(text, node)
-        start = _first_dash(text, node)
-        line = line_break(text) + " " * column
+        left = column(text, node)
+        start = first_dash(text, node)
+        line = line_break(text) + " " * left
         new = line.join(f"- {render_scalar(key, item, chr(34))}" for item in value)
         return text[:start] + new + text[end:]
     if isinstance(node, Collection) and not node.flow:
@@ -285,8 +242,8 @@ def _add_key(text: str, item: Collection, key: str, value: Value) -> str:
     if item.flow:
         end = content_end(text, item.children[-1])
         return f"{text[:end]}, {pair}{text[end:]}"
-    column = item.children[0].start_mark.column
-    return _insert_lines(text, line_end(text, end), [" " * column + pair])
+    left = item.children[0].start_mark.column
+    return _insert_lines(text, line_end(text, end), [" " * left + pair])
 
 
 def remove_key(text: str, index: int, key: str) -> str:
