@@ -70,21 +70,6 @@ class Child:
             pass
 
 
-def prepare_child(cwd: str | None) -> None:
-    """Set up signals and directory between fork and exec.
-
-    SIGHUP is ignored: an ssh that goes to the background (`-f`) must outlive the PTY. The other
-    signals get their default actions, whatever we do with ours.
-    """
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for signum in signal.valid_signals():
-        if signal.getsignal(signum) is signal.SIG_IGN:
-            signal.signal(signum, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    if cwd is not None:
-        os.chdir(cwd)
-
-
 def _open_pidfd(pid: int) -> int:
     try:
         return os.pidfd_open(pid)

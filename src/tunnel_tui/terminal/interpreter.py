@@ -110,8 +110,8 @@ class Interpreter:
             "F": lambda count, _: page.cursor_up1(count),
             "G": lambda column, _: page.cursor_to_column(column),
             "H": page.cursor_position,
-            "I": lambda count, _: self._repeat(page.tab, count),
-            "Z": lambda count, _: self._repeat(page.back_tab, count),
+            "I": lambda count, _: page.tab(count or 1),
+            "Z": lambda count, _: page.back_tab(count or 1),
             "`": lambda column, _: page.cursor_to_column(column),
             "a": lambda count, _: page.cursor_forward(count),
             "d": lambda line, _: page.cursor_to_line(line),
@@ -167,10 +167,6 @@ class Interpreter:
             (page.save_cursor if on else page.restore_cursor)()
         elif code == 2004:
             self.bracketed = on
-
-    def _repeat(self, action: Callable[[], None], count: int) -> None:
-        for _ in range(min(count or 1, self.page.columns)):
-            action()
 
     def _next_line(self) -> None:
         self.page.index()

@@ -86,16 +86,15 @@ class Motion(pyte.Screen):
         self.cursor.y = min(top + (line or 1) - 1, bottom)
         self.ensure_hbounds()
 
-    def tab(self) -> None:
+    def tab(self, count: int = 1) -> None:
         """Move to the next tab stop, or to the last column."""
-        x = self.cursor.x
-        stops = (stop for stop in self.tabstops if stop > x)
-        self.cursor.x = min(min(stops, default=self.columns), self.columns - 1)
+        stops = sorted(stop for stop in self.tabstops if self.cursor.x < stop < self.columns)
+        self.cursor.x = stops[count - 1] if count <= len(stops) else self.columns - 1
 
-    def back_tab(self) -> None:
+    def back_tab(self, count: int = 1) -> None:
         """Move to the tab stop before, or to the first column."""
-        x = self.cursor.x
-        self.cursor.x = max((stop for stop in self.tabstops if stop < x), default=0)
+        stops = sorted((stop for stop in self.tabstops if stop < self.cursor.x), reverse=True)
+        self.cursor.x = stops[count - 1] if count <= len(stops) else 0
 
     def save_cursor(self) -> None:
         """Remember the cursor (DECSC): one of them, as xterm, however often a child asks."""

@@ -4,20 +4,16 @@ The session keeps nothing of what is written to the child longer than the child 
 and no text of it appears in any `repr`, message or exception.
 """
 
-import errno
 import os
-import shutil
 import termios
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ptyprocess import PtyProcess
-
-from tunnel_tui.terminal.child import Child, prepare_child
+from tunnel_tui.terminal.child import Child
+from tunnel_tui.terminal.spawn import close_process, spawn, window_of
 
 READ_SIZE = 65536
 MAX_UNWRITTEN = 1 << 20
-_MAX_WINDOW = 9999
 
 
 class PtySession:
@@ -39,6 +35,7 @@ class PtySession:
         cols: int = 80,
         rows: int = 24,
         cwd: str | None = None,
+        orphaned: int = 0,
     ) -> "PtySession":
         """Start a program as leader of a session of its own, with a PTY as its terminal.
 
@@ -50,22 +47,13 @@ class PtySession:
             cols: Width of the window.
             rows: Height of the window.
             cwd: Where to start, or None for our own directory.
+            orphaned: Signal that the child gets when the thread that calls this ends (prctl(2),
+                PR_SET_PDEATHSIG); 0: none. A process that the child forks does not inherit it.
 
         Raises:
             OSError: The program or the directory is missing or cannot be used.
         """
-        path = shutil.which(argv[0], path=env.get("PATH"))
-        if path is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-        process = PtyProcess.spawn(
-            [path, *argv[1:]],
-            env=dict(env),
-            preexec_fn=lambda: prepare_child(cwd),
-            dimensions=_window(cols, rows),
-        )
-        process.env = None  # its repr would show the environment
-        os.set_blocking(process.fd, False)
-        return cls(process)
+        return cls(spawn(argv, env, window_of(cols, rows), cwd, orphaned))
 
     def __repr__(self) -> str:
         state = "running" if self.exit_status is None else f"exit status {self.exit_status}"
@@ -179,7 +167,7 @@ class PtySession:
         """Set the window's size; the child gets SIGWINCH."""
         if self._fd >= 0 and not self.eof:
             try:
-                self._process.setwinsize(*_window(cols, rows))
+                self._process.setwinsize(*window_of(cols, rows))
             except OSError:
                 pass
 
@@ -204,14 +192,4 @@ class PtySession:
             return
         self._forget_unwritten()
         self._fd = -1
-        # Not os.close: the file object owns the descriptor. Not process.close(): it sleeps.
-        try:
-            self._process.fileobj.close()
-        except OSError:
-            pass
-        self._process.closed = True
-        self._process.fd = -1
-
-
-def _window(cols: int, rows: int) -> tuple[int, int]:
-    return min(max(rows, 1), _MAX_WINDOW), min(max(cols, 1), _MAX_WINDOW)
+        close_process(self._process)
