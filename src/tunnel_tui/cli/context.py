@@ -10,6 +10,7 @@ from tunnel_tui.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from tunnel_tui.config.load import Config
+    from tunnel_tui.observe.statefile import StateRead
 
 
 class Context:
@@ -72,11 +73,8 @@ class Context:
                 self.output.warning(str(problem))
         return fatal
 
-    def warn_of_state_file(self) -> None:
+    def warn_of_state_file(self, state: "StateRead") -> None:
         """Say what is wrong with the state file: unreadable, or lines that nobody can act on."""
-        from tunnel_tui.observe.statefile import StateFile
-
-        state = StateFile(self.settings.state_file).read()
         if state.problem:
             self.output.warning(f"state file: {state.problem}")
         if bad := len(state.malformed) + len(state.duplicates):

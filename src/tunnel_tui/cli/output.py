@@ -80,10 +80,13 @@ class Output:
         self._err = stderr
         self.closed = stdout is None
         self.watched = stdout is not None and stdout.isatty()
-        self.watched_messages = stderr is not None and stderr.isatty()
-        plain = bool(environment.get("NO_COLOR")) or environment.get("TERM", "dumb") == "dumb"
+        dumb = environment.get("TERM", "dumb") == "dumb"
+        plain = dumb or bool(environment.get("NO_COLOR"))
+        messages_watched = stderr is not None and stderr.isatty()
         self._colour = self.watched and not plain
-        self._colour_messages = self.watched_messages and not plain
+        self._colour_messages = messages_watched and not plain
+        self._erases = messages_watched and not dumb
+        self._unfinished = False
 
     def paint(self, text: str, style: str) -> str:
         """Colour `text` for stdout, if a person watches and did not ask for none."""
@@ -155,13 +158,15 @@ class Output:
         self._tell(f"  {safe(text)}\n")
 
     def erase_progress(self) -> None:
-        """Remove an unfinished line (a progress bar) from the terminal."""
-        if self.watched_messages:
+        """Remove the unfinished line (a progress bar), if there is one, from the terminal."""
+        if self._unfinished:
+            self._unfinished = False
             self._tell("\r\x1b[K")
 
     def progress(self, text: str) -> None:
-        """Replace the unfinished line on the terminal; nothing where nobody watches."""
-        if self.watched_messages:
+        """Replace the unfinished line; nothing where nobody watches or a line cannot be erased."""
+        if self._erases:
+            self._unfinished = True
             self._tell(f"\r\x1b[K{text}")
 
     def _message(self, label: str, style: str, text: str) -> None:

@@ -51,7 +51,7 @@ def _print_entry(context: Context, tunnel_hash: str) -> None:
 
 def _rows(context: Context, status: TunnelStatus) -> list[tuple[str, str]]:
     spec, reason = status.spec, status.reason
-    rows = [
+    return [
         ("Name", spec.name),
         ("Hash", spec.hash),
         ("Group", spec.group),
@@ -71,11 +71,6 @@ def _rows(context: Context, status: TunnelStatus) -> list[tuple[str, str]]:
         ("Log", context.settings.log_file(spec.hash)),
         ("By hand", _command(context, spec)),
     ]
-    if status.traffic is not None:
-        traffic = status.traffic
-        rows.append(("Round trip", f"{traffic.rtt * 1000:.1f} ms"))
-        rows.append(("Traffic", f"{traffic.sent:,} bytes out, {traffic.received:,} bytes in"))
-    return rows
 
 
 def _state(status: TunnelStatus) -> str:
@@ -111,13 +106,11 @@ def _process(status: TunnelStatus) -> str:
 def _history(context: Context, tunnel_hash: str) -> list[tuple[str, str]]:
     from tunnel_tui.observe.history import History
 
-    share, reconnects, failure = History(context.settings.history_file).summary(
-        tunnel_hash, time.time()
-    )
+    past = History(context.settings.history_file).summary(tunnel_hash, time.time())
     rows = []
-    if share is not None:
-        rows.append(("Last 24 h", f"up {share:.1%}, {reconnects} reconnects"))
-    if failure is not None:
+    if past.uptime is not None:
+        rows.append(("Last 24 h", f"up {past.uptime:.1%}, {past.reconnects} reconnects"))
+    if (failure := past.last_failure) is not None:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(failure.time))
         rows.append(("Last failure", f"{when} {failure.text or failure.reason}"))
     return rows

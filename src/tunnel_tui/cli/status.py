@@ -9,10 +9,14 @@ from tunnel_tui.model import State, TunnelStatus
 
 
 def observe(context: Context) -> list[TunnelStatus]:
-    """Look at every tunnel of the configuration and the state file once."""
+    """Look at every tunnel once; what is wrong with the files goes to stderr."""
     from tunnel_tui.observe.status import Observer
 
-    return Observer(context.settings).observe(context.config.tunnels)
+    observer = Observer(context.settings)
+    statuses = observer.observe(context.config.tunnels)
+    context.warn_if_broken()
+    context.warn_of_state_file(observer.state)
+    return statuses
 
 
 def managed(status: TunnelStatus) -> bool:
@@ -27,8 +31,6 @@ def status(context: Context) -> int:
     and the heading of the tunnels that were not started, are only for a person who watches.
     """
     output, statuses = context.output, observe(context)
-    context.warn_if_broken()
-    context.warn_of_state_file()
     if context.arguments.flag(JSON):
         mode = context.settings.direction_mode
         output.json([status_record(each, mode) for each in statuses])
@@ -61,8 +63,6 @@ def stats(context: Context) -> int:
     are those whose process is gone.
     """
     output, statuses = context.output, observe(context)
-    context.warn_if_broken()
-    context.warn_of_state_file()
     started = [each.state for each in statuses if managed(each)]
     others = [each.state for each in statuses if not managed(each)]
     running = started.count(State.RUNNING)
