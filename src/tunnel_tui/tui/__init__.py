@@ -1,1 +1,1 @@
-"""The full-screen app."""
+"""The full-screen app: widgets show, screens arrange, the engine decides."""

@@ -1,0 +1,40 @@
+"""Whether an action can be done to a tunnel now, and if not, why not. Pure."""
+
+from tunnel_tui.model import State
+from tunnel_tui.tui.rows import Row
+
+NO_TUNNEL = "no tunnel is selected"
+NOT_HERE = "it needs a password or a code, and this version cannot ask for one"
+UNCONFIGURED = "it is no longer in the config: it can be stopped, not started"
+
+
+def why_not(action: str, row: Row | None) -> str:
+    """Say why `action` cannot be done; empty where it can."""
+    if row is None:
+        return NO_TUNNEL
+    if action in {"start", "stop", "restart"} and row.busy:
+        return f"still {row.busy}"
+    check = {"start": _start, "stop": _stop, "restart": _restart}.get(action)
+    return check(row) if check else ""
+
+
+def _start(row: Row) -> str:
+    status = row.status
+    if status.state is State.RUNNING:
+        return "it is running already"
+    if status.state is State.STARTING:
+        return "it is starting already"
+    if status.spec.interactive:
+        return NOT_HERE
+    return "" if status.configured else UNCONFIGURED
+
+
+def _stop(row: Row) -> str:
+    state = row.status.state
+    return "it is not running" if state in {State.STOPPED, State.INTERACTIVE} else ""
+
+
+def _restart(row: Row) -> str:
+    if row.status.spec.interactive:
+        return NOT_HERE
+    return "" if row.status.configured else UNCONFIGURED

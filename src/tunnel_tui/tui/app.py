@@ -1,0 +1,195 @@
+"""The app: composes the main screen and routes what the engine and its workers report."""
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from tunnel_tui.settings import Settings
+from tunnel_tui.tui import bindings
+from tunnel_tui.tui.announce import Announcer, summarise
+from tunnel_tui.tui.context import Context
+from tunnel_tui.tui.engine import Engine
+from tunnel_tui.tui.glyphs import choose_glyphs
+from tunnel_tui.tui.inbox import Inbox
+from tunnel_tui.tui.messages import (
+    BatchFinished,
+    ProgressMade,
+    ScreenBuilt,
+    SnapshotTaken,
+    TunnelHandled,
+)
+from tunnel_tui.tui.notices import choose_notice, count
+from tunnel_tui.tui.palette import ActionProvider
+from tunnel_tui.tui.present import clean
+from tunnel_tui.tui.screens.help import Help
+from tunnel_tui.tui.screens.main import MainScreen
+from tunnel_tui.tui.screens.mistakes import Mistakes
+from tunnel_tui.tui.theme import THEMES, choose_theme
+from tunnel_tui.tui.widgets.header import Header, HeaderState
+
+
+class TunnelApp(App[int]):
+    """See, start and stop every tunnel of this machine. Leaving it touches none."""
+
+    TITLE = "tunnel-tui"
+    # Textual does not load the style sheet of a default screen: all are loaded here.
+    CSS_PATH: ClassVar[list[str]] = ["app.tcss", "screens/main.tcss", "screens/dialogs.tcss"]  # type: ignore[assignment]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings.APP]
+    COMMANDS: ClassVar[set[type[ActionProvider]]] = {ActionProvider}  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        engine: Engine,
+        demo_hint: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        # Textual takes NO_COLOR out of the environment: look before it does.
+        environment = dict(os.environ if environment is None else environment)
+        super().__init__()
+        self.engine = engine
+        self.context = Context(self, engine, choose_glyphs(environment))
+        self._demo_hint = demo_hint
+        self._inbox = Inbox()
+        self._announcer = Announcer(self)
+        self._progress: tuple[str, int, int] | None = None
+        self._begun = False
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = choose_theme(environment).name
+
+    def begin(self) -> None:
+        """Let the engine look already while the screen is being built."""
+        if not self._begun:
+            self._begun = True
+            self.engine.watch(self._inbox.put)
+
+    def get_default_screen(self) -> Screen[None]:
+        """Show the tunnels."""
+        return MainScreen(self.context)
+
+    def on_mount(self) -> None:
+        """Begin, if nobody has begun already."""
+        self.set_class(self.context.glyphs.ascii, "-ascii")
+        self.begin()
+        self.run_worker(self._look_for_programs, thread=True, exit_on_error=False)
+
+    @on(ScreenBuilt)
+    def _listen(self) -> None:
+        self._inbox.listen(lambda: self.post_message(SnapshotTaken()))
+        self._show_header()
+
+    def on_unmount(self) -> None:
+        """Leave; every tunnel stays as it is."""
+        self.engine.close()
+
+    def _look_for_programs(self) -> None:
+        missing = self.engine.missing_programs()
+        if missing:
+            self.context.missing = missing
+            self.post_message(SnapshotTaken())
+
+    @property
+    def _main(self) -> MainScreen:
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    @on(SnapshotTaken)
+    def _take_snapshot(self) -> None:
+        delivery = self._inbox.take()
+        if delivery is None:
+            self._show_header()
+            return
+        snapshot = self.context.snapshot = delivery.snapshot
+        self.context.rows.update(snapshot.statuses, snapshot.taken_at)
+        self._main.take_in()
+        self._announcer.announce(delivery.changes)
+        self._show_header()
+        if isinstance(self.screen, Mistakes) and snapshot.broken is None:
+            self.screen.dismiss()
+
+    def _show_header(self) -> None:
+        snapshot, context = self.context.snapshot, self.context
+        dot = context.glyphs.dot
+        notice = choose_notice(snapshot, context.missing, dot, self._demo_hint)
+        state = HeaderState(
+            host=socket.gethostname(),
+            config=clean(context.settings.config_file),
+            counts=context.rows.counts(),
+            watcher=snapshot.watcher if snapshot else "",
+            notice=notice,
+            progress=self._progress,
+        )
+        self._main.query_one(Header).show(state)
+
+    @on(TunnelHandled)
+    def _tell_of_tunnel(self, event: TunnelHandled) -> None:
+        self.context.rows.set_busy(event.key, "")
+        self._main.show_rows()
+        outcome, error = event.outcome, event.error
+        if error is not None:
+            self._complain(f"{clean(event.name)}: {error.title}", error.detail, error.advice)
+        elif outcome is not None and not outcome.ok:
+            title = f"Cannot {event.verb} {clean(event.name)}"
+            self._complain(title, outcome.message, outcome.advice)
+
+    def _complain(self, title: str, detail: str, advice: str) -> None:
+        text = "\n".join(clean(part) for part in (detail, advice) if part)
+        self.notify(text or " ", title=title, severity="error", timeout=10, markup=False)
+
+    @on(ProgressMade)
+    def _show_progress(self, event: ProgressMade) -> None:
+        self._progress = (event.what, event.done, event.total)
+        self._show_header()
+
+    @on(BatchFinished)
+    def _tell_of_batch(self, event: BatchFinished) -> None:
+        self._progress = None
+        self._show_header()
+        if event.error is not None:
+            self._complain(event.error.title, event.error.detail, event.error.advice)
+            return
+        failed = [outcome for outcome in event.outcomes if not outcome.ok]
+        if failed:
+            first = failed[0]
+            names = summarise([clean(outcome.name) for outcome in failed])
+            title = f"{event.what.capitalize()}: {len(failed)} of {len(event.outcomes)} failed"
+            self._complain(title, f"{names}\n{first.message}", first.advice)
+        elif event.what == "cleaning up":
+            self._tell_of_cleaning(event)
+
+    def _tell_of_cleaning(self, event: BatchFinished) -> None:
+        done = event.outcomes
+        lines = [clean(f"{outcome.verb} {outcome.name}: {outcome.message}") for outcome in done]
+        title = count(len(done), "thing") + " cleaned up" if done else "Nothing to clean up"
+        more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []
+        self.notify("\n".join(lines[:5] + more) or "all is tidy", title=title, markup=False)
+
+    def action_help(self) -> None:
+        """Show all keys."""
+        self.push_screen(Help(self.context.glyphs))
+
+    def action_help_quit(self) -> None:
+        """Answer ctrl+c: nothing here needs interrupting."""
+        self.notify("q leaves; every tunnel stays as it is", markup=False, timeout=3)
+
+
+def run(settings: Settings, demo_hint: str = "") -> int:
+    """Open the app on this machine's tunnels and return its exit code.
+
+    Args:
+        settings: where things are.
+        demo_hint: a line for the header that says how to try the demo out.
+    """
+    from tunnel_tui.tui.live import LiveEngine
+
+    app = TunnelApp(LiveEngine(settings), demo_hint)
+    app.begin()
+    result = app.run()
+    return app.return_code or (result or 0)

@@ -1,0 +1,85 @@
+"""Every key of the app, once: id (for remapping), tooltip (for the help), group.
+
+Not ours: ctrl+p (docker's detach prefix swallows it) and ctrl+z (suspending can hang).
+"""
+
+from textual.binding import Binding
+
+
+def _key(keys: str, action: str, text: str, name: str, tooltip: str, shown: str = "") -> Binding:
+    return Binding(
+        keys, action, text, id=name, tooltip=tooltip, key_display=shown or None, show=False
+    )
+
+
+TUNNEL = [
+    _key("s", "start", "start", "tunnel.start", "Start it"),
+    _key("x", "stop", "stop", "tunnel.stop", "Stop it and delete its log"),
+    _key("r", "restart", "restart", "tunnel.restart", "Stop and start it again"),
+    _key("enter", "details", "details", "tunnel.details", "Its details, or back to its log"),
+    _key("y", "copy", "copy", "tunnel.copy", "Copy its listener's address"),
+    _key("Y", "copy_command", "copy command", "tunnel.copy-command", "Copy its ssh command", "Y"),
+]
+ALL = [
+    _key("S", "start_all", "start all", "all.start", "Start every tunnel that is not up", "S"),
+    _key("X", "stop_all", "stop all", "all.stop", "Stop every tunnel (asks first)", "X"),
+    _key("R", "restart_all", "restart all", "all.restart", "Restart all (asks first)", "R"),
+    _key("c", "clean_up", "clean up", "all.clean-up", "Remove what dead tunnels left behind"),
+    _key("p", "plan", "apply", "config.plan", "Apply a changed config; show mistakes"),
+]
+VIEW = [
+    _key("slash", "filter", "filter", "view.filter", "Show only tunnels with these words", "/"),
+    _key("o", "sort", "sort", "view.sort", "Sort: state, name, host, file"),
+    _key("l", "log", "log", "view.log", "Go to the log"),
+    _key("z", "zoom", "zoom", "view.zoom", "Log on the whole screen, and back"),
+    _key("tab", "other_pane", "other pane", "view.other-pane", "Go to the other pane"),
+    _key("escape", "back", "back", "view.back", "Clear the filter, or go back to the table", "esc"),
+]
+APP = [
+    _key("colon", "app.command_palette", "palette", "app.palette", "Find any action by name", ":"),
+    _key("question_mark", "app.help", "help", "app.help", "Show all keys", "?"),
+    _key("q", "app.quit", "quit", "app.quit", "Leave; every tunnel stays as it is"),
+]
+TABLE = [
+    _key("j,down", "down", "down", "table.down", "Next tunnel", "j ↓"),
+    _key("k,up", "up", "up", "table.up", "Previous tunnel", "k ↑"),
+    _key("g,home", "first", "first", "table.first", "First tunnel", "g"),
+    _key("G,end", "last", "last", "table.last", "Last tunnel", "G"),
+    _key("ctrl+d,pagedown", "page_down", "page down", "table.page-down", "A page down", "ctrl+d"),
+    _key("ctrl+u,pageup", "page_up", "page up", "table.page-up", "A page up", "ctrl+u"),
+]
+LOG = [
+    _key("f", "follow", "follow", "log.follow", "Go to the end and stay there"),
+    _key("w", "wrap", "wrap", "log.wrap", "Wrap long lines, or not"),
+    _key("n", "next_failure", "next failure", "log.next-failure", "Go to the next failure"),
+    _key(
+        "N",
+        "previous_failure",
+        "previous failure",
+        "log.previous-failure",
+        "Go to the previous failure",
+        "N",
+    ),
+]
+LOG_SCROLL = [
+    _key("j,down", "line(1)", "down", "pane.down", "A line down", "j ↓"),
+    _key("k,up", "line(-1)", "up", "pane.up", "A line up", "k ↑"),
+    _key("g,home", "start", "start", "pane.start", "To the oldest line", "g"),
+    _key("G,end", "finish", "end", "pane.end", "To the newest line", "G"),
+    _key("ctrl+d,pagedown", "page(1)", "page down", "pane.page-down", "A page down", "ctrl+d"),
+    _key("ctrl+u,pageup", "page(-1)", "page up", "pane.page-up", "A page up", "ctrl+u"),
+]
+SECTIONS = (
+    ("The selected tunnel", TUNNEL),
+    ("All tunnels", ALL),
+    ("Table", TABLE),
+    ("Views", VIEW),
+    ("Log", LOG),
+    ("App", APP),
+)
+"""The help screen, section by section."""
+
+
+def key_text(binding: Binding) -> str:
+    """Show the key of a binding the way a person reads it."""
+    return binding.key_display or binding.key.partition(",")[0]

@@ -1,0 +1,25 @@
+"""What screens and app share: the engine, the rows, the newest snapshot."""
+
+from typing import Any
+
+from textual.app import App
+
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.monitor import Snapshot
+from tunnel_tui.tui.engine import Engine
+from tunnel_tui.tui.glyphs import Glyphs
+from tunnel_tui.tui.operations import Operations
+from tunnel_tui.tui.rows import RowModel
+
+
+class Context:
+    """One per app."""
+
+    def __init__(self, app: App[Any], engine: Engine, glyphs: Glyphs) -> None:
+        self.engine = engine
+        self.settings: Settings = engine.settings
+        self.glyphs = glyphs
+        self.rows = RowModel()
+        self.operations = Operations(app, engine)
+        self.snapshot: Snapshot | None = None
+        self.missing: frozenset[str] = frozenset()

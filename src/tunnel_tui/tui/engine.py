@@ -1,0 +1,90 @@
+"""What the app needs of the engine; `LiveEngine` is the real one, tests bring their own."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tunnel_tui.model import Layer, Outcome, TunnelSpec, TunnelStatus
+from tunnel_tui.observe.follow import LogUpdate
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.monitor import Snapshot
+
+Progress = Callable[[int, int, Outcome], None]
+"""done, total, the last outcome."""
+
+
+class Follower(Protocol):
+    """Follows one log."""
+
+    def open(self, lines: int) -> list[str]:
+        """Go to the end and return the last `lines` lines."""
+        ...
+
+    def poll(self) -> LogUpdate:
+        """Return what came since."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+class Engine(Protocol):
+    """The engine as the app sees it. All but `settings` may block: call it in workers."""
+
+    settings: Settings
+
+    def watch(self, on_snapshot: Callable[[Snapshot], None]) -> None:
+        """Begin to hand out snapshots, from a thread of the engine's own."""
+        ...
+
+    def close(self) -> None:
+        """Stop watching. Touches no tunnel."""
+        ...
+
+    def poke(self) -> None:
+        """Look again now."""
+        ...
+
+    def start(self, spec: TunnelSpec) -> Outcome:
+        """Start one tunnel. Raises TunnelTuiError."""
+        ...
+
+    def stop(self, spec: TunnelSpec) -> Outcome:
+        """Stop one tunnel. Raises TunnelTuiError."""
+        ...
+
+    def restart(self, spec: TunnelSpec) -> Outcome:
+        """Stop and start one tunnel. Raises TunnelTuiError."""
+        ...
+
+    def start_all(self, specs: Sequence[TunnelSpec], progress: Progress) -> list[Outcome]:
+        """Start every tunnel given; one that fails does not keep the others."""
+        ...
+
+    def stop_all(self, hashes: Sequence[str] | None, progress: Progress) -> list[Outcome]:
+        """Stop the tunnels given, or all and every orphan."""
+        ...
+
+    def clean_up(self, specs: Sequence[TunnelSpec]) -> list[Outcome]:
+        """Repair what is left over; each action is one outcome."""
+        ...
+
+    def apply(self, specs: Sequence[TunnelSpec], progress: Progress) -> list[Outcome]:
+        """Make what runs agree with `specs`."""
+        ...
+
+    def follow(self, tunnel_hash: str) -> Follower:
+        """Open a follower on one tunnel's log."""
+        ...
+
+    def layers(self, status: TunnelStatus) -> list[Layer]:
+        """Climb the ladder from process to round trip time."""
+        ...
+
+    def shell_line(self, spec: TunnelSpec) -> str:
+        """Write the ssh command for a person to copy."""
+        ...
+
+    def missing_programs(self) -> frozenset[str]:
+        """Name which of ssh and autossh are not installed."""
+        ...

@@ -1,0 +1,90 @@
+"""The real engine behind the app: each method is one call of `supervise` or `observe`."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from tunnel_tui.model import Layer, Outcome, TunnelSpec, TunnelStatus
+from tunnel_tui.observe.logs import LogFollower
+from tunnel_tui.observe.status import Observer
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.apply import apply_plan, plan_changes
+from tunnel_tui.supervise.cleanup import clean_up
+from tunnel_tui.supervise.command import build_command, shell_line
+from tunnel_tui.supervise.lifecycle import (
+    restart_tunnel,
+    start_tunnel,
+    start_tunnels,
+    stop_tunnel,
+    stop_tunnels,
+)
+from tunnel_tui.supervise.monitor import Monitor, Snapshot
+from tunnel_tui.system.spawn import find_program
+from tunnel_tui.tui.engine import Follower, Progress
+
+
+class LiveEngine:
+    """The tunnels of this machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._monitor: Monitor | None = None
+
+    def watch(self, on_snapshot: Callable[[Snapshot], None]) -> None:
+        """Begin to hand out snapshots, from the monitor's own thread."""
+        self._monitor = Monitor(self.settings, on_snapshot)
+        self._monitor.start()
+
+    def close(self) -> None:
+        """Stop watching. Touches no tunnel."""
+        if self._monitor is not None:
+            self._monitor.stop()
+
+    def poke(self) -> None:
+        """Look again now."""
+        if self._monitor is not None:
+            self._monitor.poke()
+
+    def start(self, spec: TunnelSpec) -> Outcome:
+        """Start one tunnel."""
+        return start_tunnel(self.settings, spec)
+
+    def stop(self, spec: TunnelSpec) -> Outcome:
+        """Stop one tunnel."""
+        return stop_tunnel(self.settings, spec.hash, name=spec.name)
+
+    def restart(self, spec: TunnelSpec) -> Outcome:
+        """Stop and start one tunnel."""
+        return restart_tunnel(self.settings, spec)
+
+    def start_all(self, specs: Sequence[TunnelSpec], progress: Progress) -> list[Outcome]:
+        """Start every tunnel given, a few at a time."""
+        return start_tunnels(self.settings, specs, progress)
+
+    def stop_all(self, hashes: Sequence[str] | None, progress: Progress) -> list[Outcome]:
+        """Stop the tunnels given, or all and every orphan."""
+        return stop_tunnels(self.settings, hashes, progress)
+
+    def clean_up(self, specs: Sequence[TunnelSpec]) -> list[Outcome]:
+        """Repair what is left over."""
+        return clean_up(self.settings, specs)
+
+    def apply(self, specs: Sequence[TunnelSpec], progress: Progress) -> list[Outcome]:
+        """Make what runs agree with `specs`, planned afresh at this moment."""
+        return apply_plan(self.settings, plan_changes(self.settings, specs), progress)
+
+    def follow(self, tunnel_hash: str) -> Follower:
+        """Open a follower on one tunnel's log."""
+        return LogFollower(self.settings.log_file(tunnel_hash))
+
+    def layers(self, status: TunnelStatus) -> list[Layer]:
+        """Climb the ladder from process to round trip time."""
+        return Observer(self.settings).layers(status)
+
+    def shell_line(self, spec: TunnelSpec) -> str:
+        """Write the ssh command for a person to copy."""
+        return shell_line(build_command(self.settings, spec, os.environ))
+
+    def missing_programs(self) -> frozenset[str]:
+        """Name which of ssh and autossh are not installed."""
+        programs = ("ssh", "autossh")
+        return frozenset(name for name in programs if find_program(name, os.environ) is None)

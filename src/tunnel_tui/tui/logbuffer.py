@@ -1,0 +1,125 @@
+"""The lines of a log that the screen can show: bounded, wrapped or not. Pure."""
+
+from collections.abc import Iterable
+
+from rich.cells import chop_cells
+
+from tunnel_tui.observe.logs import LineClass, classify, split_line
+from tunnel_tui.tui.present import clean, width_of
+
+MAX_LINES = 5000
+SLACK = 1000
+"""Lines above `MAX_LINES` before the oldest are dropped, so that dropping is rare."""
+MAX_LENGTH = 4000
+"""Characters of a line that are shown."""
+
+
+class LogLine:
+    """One line, split into its columns; its class is worked out when somebody looks."""
+
+    __slots__ = ("_kind", "parts", "raw", "source", "text", "time")
+
+    def __init__(self, raw: str) -> None:
+        self.raw = raw
+        self.time, self.source, text = split_line(raw)
+        if len(text) > MAX_LENGTH:
+            text = f"{text[:MAX_LENGTH]} … {len(text) - MAX_LENGTH} more characters"
+        self.text = clean(text)
+        self.parts: list[str] = [self.text]
+        self._kind: LineClass | None = None
+
+    @property
+    def kind(self) -> LineClass:
+        """The class of the line: failure, warning, success and so on."""
+        if self._kind is None:
+            # The frame that ssh draws around its warnings says nothing by itself.
+            framed = self.text and not self.text.strip("@")
+            self._kind = LineClass.DIM if framed else classify(self.raw)
+        return self._kind
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Break `text` into pieces of at most `width` cells, at spaces where there are some."""
+    if width < 1 or width_of(text) <= width:
+        return [text]
+    if not text.isascii():
+        return chop_cells(text, width)
+    pieces = []
+    while len(text) > width:
+        space = text.rfind(" ", width // 2, width + 1)
+        end = space if space > 0 else width
+        pieces.append(text[:end])
+        text = text[end + 1 if space > 0 else end :]
+    pieces.append(text)
+    return pieces
+
+
+class LogBuffer:
+    """A bounded run of lines, addressed by the row that each of their pieces takes."""
+
+    def __init__(self, limit: int = MAX_LINES) -> None:
+        self._limit = limit
+        self._lines: list[LogLine] = []
+        self._rows: list[tuple[LogLine, int]] = []
+        self._width = 0
+
+    @property
+    def height(self) -> int:
+        """The number of rows."""
+        return len(self._rows)
+
+    @property
+    def lines(self) -> list[LogLine]:
+        """The lines, oldest first."""
+        return self._lines
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._lines.clear()
+        self._rows.clear()
+
+    def append(self, raw: Iterable[str]) -> int:
+        """Take in new lines and return how many rows were dropped from the top."""
+        new = list(raw)[-self._limit :]
+        for text in new:
+            line = LogLine(text)
+            self._lines.append(line)
+            self._add_rows(line)
+        if len(self._lines) <= self._limit + min(SLACK, self._limit // 5):
+            return 0
+        gone = len(self._lines) - self._limit
+        rows = sum(len(line.parts) for line in self._lines[:gone])
+        del self._lines[:gone]
+        del self._rows[:rows]
+        return rows
+
+    def set_width(self, width: int) -> None:
+        """Wrap at `width` cells; 0: do not wrap."""
+        if width == self._width:
+            return
+        self._width = width
+        self._rows.clear()
+        for line in self._lines:
+            self._add_rows(line)
+
+    def _add_rows(self, line: LogLine) -> None:
+        line.parts = wrap(line.text, self._width) if self._width else [line.text]
+        self._rows.extend((line, part) for part in range(len(line.parts)))
+
+    def row(self, index: int) -> tuple[LogLine, int]:
+        """Return the line at row `index` and which of its pieces that row shows."""
+        return self._rows[index]
+
+    def row_of(self, line: LogLine) -> int:
+        """Return the first row of `line`; 0 where it is gone."""
+        return next((i for i, (other, _) in enumerate(self._rows) if other is line), 0)
+
+    def find_failure(self, row: int, step: int) -> int | None:
+        """Find the next failure after `row`, or with `step` -1 the one before it."""
+        index = row + step
+        while 0 <= index < len(self._rows):
+            line, part = self._rows[index]
+            if part == 0 and line.kind == LineClass.FAILURE:
+                return index
+            index += step
+        return None

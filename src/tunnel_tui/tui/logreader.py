@@ -1,0 +1,72 @@
+"""A thread that follows the log of the selected tunnel and hands over what it gains."""
+
+import threading
+from collections.abc import Callable
+
+from tunnel_tui.tui.engine import Follower
+
+OPEN_LINES = 2000
+INTERVAL = 0.1
+"""Seconds between two looks at a log that is shown."""
+
+Deliver = Callable[[str, bool, list[str]], None]
+"""hash, whether to forget what was shown, new lines."""
+
+
+class LogReader:
+    """Follows one log at a time. Never more than one delivery is under way."""
+
+    def __init__(self, follow: Callable[[str], Follower], deliver: Deliver) -> None:
+        self._follow = follow
+        self._deliver = deliver
+        self._wanted: str | None = None
+        self._wake = threading.Event()
+        self._free = threading.Event()
+        self._free.set()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="log-reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def show(self, key: str | None) -> None:
+        """Follow the log of another tunnel, or none."""
+        if key != self._wanted:
+            self._wanted = key
+            self._wake.set()
+
+    def delivered(self) -> None:
+        """Say that the last delivery was taken in."""
+        self._free.set()
+
+    def close(self) -> None:
+        """Stop; does not wait."""
+        self._closed = True
+        self._wake.set()
+        self._free.set()
+
+    def _run(self) -> None:
+        key: str | None = None
+        follower: Follower | None = None
+        while not self._closed:
+            if key != self._wanted:
+                key = self._wanted
+                if follower:
+                    follower.close()
+                follower = self._follow(key) if key else None
+                if key and follower:
+                    self._hand_over(key, True, follower.open(OPEN_LINES))
+            elif key and follower:
+                update = follower.poll()
+                if update.reset or update.lines:
+                    self._hand_over(key, update.reset, list(update.lines))
+            self._wake.wait(INTERVAL if follower else None)
+            self._wake.clear()
+
+    def _hand_over(self, key: str, reset: bool, lines: list[str]) -> None:
+        self._free.wait()
+        if self._closed:
+            return
+        self._free.clear()
+        self._deliver(key, reset, lines)

@@ -1,0 +1,72 @@
+"""What happened, in the past tense. Workers and threads post these; handlers own the change."""
+
+from textual.message import Message
+
+from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.model import Layer, Outcome
+
+
+class ScreenBuilt(Message):
+    """The main screen has all its widgets."""
+
+
+class SnapshotTaken(Message):
+    """The monitor has a new snapshot; the handler takes the newest (floods coalesce)."""
+
+
+class TunnelHandled(Message):
+    """One tunnel was started, stopped or restarted, or was not."""
+
+    def __init__(
+        self, key: str, name: str, verb: str, outcome: Outcome | None, error: TunnelTuiError | None
+    ) -> None:
+        super().__init__()
+        self.key = key
+        self.name = name
+        self.verb = verb
+        self.outcome = outcome
+        self.error = error
+
+
+class ProgressMade(Message):
+    """Long work came one step further."""
+
+    def __init__(self, what: str, done: int, total: int) -> None:
+        super().__init__()
+        self.what = what
+        self.done = done
+        self.total = total
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest step matters."""
+        return isinstance(message, ProgressMade)
+
+
+class BatchFinished(Message):
+    """Work on many tunnels came to its end."""
+
+    def __init__(self, what: str, outcomes: list[Outcome], error: TunnelTuiError | None) -> None:
+        super().__init__()
+        self.what = what
+        self.outcomes = outcomes
+        self.error = error
+
+
+class LogRead(Message):
+    """The log of one tunnel was opened (`reset`) or gained lines."""
+
+    def __init__(self, key: str, reset: bool, lines: list[str]) -> None:
+        super().__init__()
+        self.key = key
+        self.reset = reset
+        self.lines = lines
+
+
+class DetailsRead(Message):
+    """The ladder and the command of one tunnel were looked up."""
+
+    def __init__(self, key: str, layers: list[Layer], command: str) -> None:
+        super().__init__()
+        self.key = key
+        self.layers = layers
+        self.command = command

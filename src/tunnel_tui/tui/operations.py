@@ -1,0 +1,128 @@
+"""What a person can have done: each is one call of the engine in a worker of its own."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from textual.app import App
+from textual.message import Message
+
+from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.model import Outcome, TunnelSpec, TunnelStatus
+from tunnel_tui.tui.engine import Engine, Progress
+from tunnel_tui.tui.messages import BatchFinished, DetailsRead, ProgressMade, TunnelHandled
+
+BUSY = {"start": "starting", "stop": "stopping", "restart": "restarting"}
+
+
+class Operations:
+    """Runs the engine's calls beside the event loop and posts what came of them."""
+
+    def __init__(self, app: App[Any], engine: Engine) -> None:
+        self._app = app
+        self._engine = engine
+
+    def _run(self, work: Callable[[], None], group: str) -> None:
+        self._app.run_worker(work, thread=True, exclusive=True, group=group, exit_on_error=False)
+
+    def _post(self, message: Message) -> None:
+        """Tell the main screen; what it does not handle goes on to the app."""
+        self._app.screen_stack[0].post_message(message)
+
+    def handle_one(self, verb: str, spec: TunnelSpec) -> None:
+        """Start, stop or restart one tunnel."""
+        self._run(partial(self._handle_one, verb, spec), f"tunnel-{spec.hash}")
+
+    def _handle_one(self, verb: str, spec: TunnelSpec) -> None:
+        outcome, error = None, None
+        calls = {
+            "start": self._engine.start,
+            "stop": self._engine.stop,
+            "restart": self._engine.restart,
+        }
+        try:
+            outcome = calls[verb](spec)
+        except TunnelTuiError as problem:
+            error = problem
+        except Exception as problem:  # a person must read of it whatever it is
+            error = TunnelTuiError(f"Cannot {verb} {spec.name}", repr(problem))
+        self._post(TunnelHandled(spec.hash, spec.name, verb, outcome, error))
+        self._engine.poke()
+
+    def start_all(self, specs: Sequence[TunnelSpec]) -> None:
+        """Start these tunnels."""
+        self._batch("starting", partial(self._engine.start_all, specs), len(specs))
+
+    def stop_all(self) -> None:
+        """Stop all tunnels and orphans."""
+        self._batch("stopping", partial(self._engine.stop_all, None), 0)
+
+    def restart_all(self, running: Sequence[str], specs: Sequence[TunnelSpec]) -> None:
+        """Stop what runs of these tunnels, then start them all."""
+
+        def restart(progress: Progress) -> list[Outcome]:
+            total = len(running) + len(specs)
+            stopped = self._engine.stop_all(
+                running, lambda done, _, out: progress(done, total, out)
+            )
+            started = self._engine.start_all(
+                specs, lambda done, _, out: progress(len(running) + done, total, out)
+            )
+            return [*stopped, *started]
+
+        self._batch("restarting", restart, len(running) + len(specs))
+
+    def clean_up(self, specs: Sequence[TunnelSpec]) -> None:
+        """Repair what is left over."""
+        self._batch("cleaning up", lambda _: self._engine.clean_up(specs), 0)
+
+    def apply(self, specs: Sequence[TunnelSpec], total: int) -> None:
+        """Make what runs agree with the config."""
+        self._batch("applying", partial(self._engine.apply, specs), total)
+
+    def _batch(self, what: str, work: Callable[[Progress], list[Outcome]], total: int) -> None:
+        if total:
+            self._post(ProgressMade(what, 0, total))
+        self._run(partial(self._run_batch, what, work), "all")
+
+    def _run_batch(self, what: str, work: Callable[[Progress], list[Outcome]]) -> None:
+        outcomes: list[Outcome] = []
+        error = None
+
+        def progress(done: int, total: int, _: Outcome) -> None:
+            self._post(ProgressMade(what, done, total))
+
+        try:
+            outcomes = work(progress)
+        except TunnelTuiError as problem:
+            error = problem
+        except Exception as problem:  # a person must read of it whatever it is
+            error = TunnelTuiError(f"{what.capitalize()} failed", repr(problem))
+        self._post(BatchFinished(what, outcomes, error))
+        self._engine.poke()
+
+    def read_details(self, status: TunnelStatus) -> None:
+        """Look up ladder and command of one tunnel."""
+        self._run(partial(self._read_details, status), "details")
+
+    def _read_details(self, status: TunnelStatus) -> None:
+        key = status.spec.hash
+        try:
+            layers = self._engine.layers(status)
+            command = self._engine.shell_line(status.spec)
+        except Exception as problem:  # details must not end the app
+            self._post(DetailsRead(key, [], f"not available: {problem!r}"))
+            return
+        self._post(DetailsRead(key, layers, command))
+
+    def copy_command(self, spec: TunnelSpec) -> None:
+        """Put the ssh command on the clipboard."""
+
+        def copy() -> None:
+            line = self._engine.shell_line(spec)
+            self._app.call_from_thread(self._app.copy_to_clipboard, line)
+            self._app.call_from_thread(
+                self._app.notify, line, title="Copied the ssh command", markup=False, timeout=4
+            )
+
+        self._run(copy, "copy")

@@ -1,0 +1,168 @@
+"""The rows of the table as a model: merged, measured, filtered, sorted. Knows no widget."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from tunnel_tui.model import STATE_ORDER, State, TunnelStatus
+
+HISTORY = 12
+"""Samples of traffic kept for the little graph."""
+MIN_INTERVAL = 0.7
+"""Seconds between two samples: a rate over less is noise."""
+
+
+class Order(StrEnum):
+    """How the rows are sorted; the value is what the screen says."""
+
+    STATE = "worst first"
+    NAME = "by name"
+    HOST = "by host"
+    FILE = "as in the file"
+
+
+class Rate(NamedTuple):
+    """Bytes per second through the ssh connection, with the recent past of their sum."""
+
+    received: float
+    sent: float
+    history: tuple[float, ...] = ()
+
+
+class Row(NamedTuple):
+    """One tunnel as the table holds it."""
+
+    status: TunnelStatus
+    rate: Rate | None = None
+    busy: str = ""
+    marked: bool = False
+
+    @property
+    def key(self) -> str:
+        """The tunnel's hash."""
+        return self.status.spec.hash
+
+
+class Meter:
+    """Turns the kernel's totals of one connection into rates."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int | None, float, int, int] | None = None
+        self._history: deque[float] = deque(maxlen=HISTORY)
+        self.rate: Rate | None = None
+
+    def measure(self, status: TunnelStatus, now: float) -> Rate | None:
+        """Take the totals of `status` at `now`; None while there is nothing to compare with."""
+        traffic = status.traffic
+        if traffic is None:
+            self._last = self.rate = None
+            self._history.clear()
+            return None
+        sample = (status.ssh_pid, now, traffic.sent, traffic.received)
+        last = self._last
+        if last is None or last[0] != sample[0] or traffic.sent < last[2]:
+            self._last, self.rate = sample, None
+            return None
+        elapsed = now - last[1]
+        if elapsed < MIN_INTERVAL:
+            return self.rate
+        received, sent = (traffic.received - last[3]) / elapsed, (traffic.sent - last[2]) / elapsed
+        self._history.append(received + sent)
+        self._last, self.rate = sample, Rate(received, sent, tuple(self._history))
+        return self.rate
+
+
+class RowModel:
+    """All rows, and those that the filter lets through, in order."""
+
+    def __init__(self) -> None:
+        self.order = Order.STATE
+        self.filter = ""
+        self._rows: dict[str, Row] = {}
+        self._places: dict[str, int] = {}
+        self._meters: dict[str, Meter] = {}
+        self._busy: dict[str, str] = {}
+
+    def update(self, statuses: Sequence[TunnelStatus], now: float) -> None:
+        """Take in what is true at `now` (epoch seconds)."""
+        rows: dict[str, Row] = {}
+        for status in statuses:
+            key = status.spec.hash
+            if key in rows:
+                continue
+            meter = self._meters.setdefault(key, Meter())
+            rows[key] = Row(status, meter.measure(status, now), self._busy.get(key, ""))
+        self._rows = rows
+        self._places = {key: place for place, key in enumerate(rows)}
+        for gone in self._meters.keys() - rows.keys():
+            del self._meters[gone]
+
+    def set_busy(self, key: str, what: str) -> None:
+        """Say what is being done to a tunnel right now; empty: nothing."""
+        if what:
+            self._busy[key] = what
+        else:
+            self._busy.pop(key, None)
+        if key in self._rows:
+            self._rows[key] = self._rows[key]._replace(busy=what)
+
+    def busy(self, key: str) -> str:
+        """Tell what is being done to a tunnel right now."""
+        return self._busy.get(key, "")
+
+    def get(self, key: str | None) -> Row | None:
+        """Find a row by the tunnel's hash."""
+        return self._rows.get(key) if key else None
+
+    @property
+    def rows(self) -> Iterable[Row]:
+        """All rows in the order of the configuration."""
+        return self._rows.values()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def counts(self) -> Counter[State]:
+        """Count the tunnels per state."""
+        return Counter(row.status.state for row in self._rows.values())
+
+    def visible(self) -> list[Row]:
+        """List the rows that the filter lets through, sorted."""
+        words = self.filter.casefold().split()
+        chosen = [row for row in self._rows.values() if not words or _matches(row, words)]
+        return sorted(chosen, key=self._sort_key)
+
+    def _sort_key(self, row: Row) -> tuple[int, str, str, int]:
+        spec, place = row.status.spec, self._places[row.key]
+        if self.order is Order.STATE:
+            return (STATE_ORDER[row.status.state], "", "", place)
+        if self.order is Order.NAME:
+            return (0, spec.name.casefold(), "", place)
+        if self.order is Order.HOST:
+            return (0, spec.remote_host.rpartition("@")[2].casefold(), "", place)
+        return (0, "", "", place)
+
+
+def _matches(row: Row, words: list[str]) -> bool:
+    """Say whether every word occurs somewhere in what a person knows of the tunnel."""
+    status, spec = row.status, row.status.spec
+    parts = (
+        spec.name,
+        spec.remote_host,
+        spec.remote_port,
+        spec.local_port,
+        spec.group,
+        spec.description,
+        spec.hash,
+        status.state.value,
+        status.reason.text if status.reason else "",
+    )
+    text = "\n".join(parts).casefold()
+    return all(word in text for word in words)
+
+
+def next_order(order: Order) -> Order:
+    """Go to the next way of sorting."""
+    orders = list(Order)
+    return orders[(orders.index(order) + 1) % len(orders)]

@@ -1,0 +1,233 @@
+"""What the keys of the main screen do. A key that cannot act says why."""
+
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher
+
+from tunnel_tui.model import State, TunnelSpec
+from tunnel_tui.tui.abilities import why_not
+from tunnel_tui.tui.context import Context
+from tunnel_tui.tui.notices import count, mistakes, plan_consequences, plan_summary
+from tunnel_tui.tui.operations import BUSY
+from tunnel_tui.tui.present import clean, forward_of
+from tunnel_tui.tui.rows import Row, next_order
+from tunnel_tui.tui.screens.confirm import Confirm
+from tunnel_tui.tui.screens.mistakes import Mistakes
+from tunnel_tui.tui.widgets.filterbar import FilterBar
+from tunnel_tui.tui.widgets.logview import LogView
+from tunnel_tui.tui.widgets.panerule import PaneRule, Tab
+from tunnel_tui.tui.widgets.table import TunnelTable
+
+UP = frozenset({State.RUNNING, State.STARTING})
+
+
+class Actions(Screen[None]):
+    """The actions behind the bindings; the screen that arranges the widgets inherits them."""
+
+    context: Context
+
+    def show_rows(self) -> None:
+        """Show the rows as the model has them now."""
+        raise NotImplementedError
+
+    def zoom(self, on: bool | None = None) -> bool:
+        """Give the lower pane the whole screen, or not; returns whether it has it."""
+        raise NotImplementedError
+
+    @property
+    def selected(self) -> Row | None:
+        """The row under the cursor."""
+        return self.context.rows.get(self.query_one(TunnelTable).key)
+
+    def refuse(self, what: str, why: str) -> None:
+        """Say why a key does nothing."""
+        self.notify(why, title=what, severity="warning", markup=False, timeout=4)
+
+    def _handle(self, verb: str) -> None:
+        row = self.selected
+        why = why_not(verb, row)
+        if why or row is None:
+            name = clean(row.status.spec.name) if row else ""
+            self.refuse(f"Cannot {verb} {name}".rstrip(), why)
+            return
+        self.context.rows.set_busy(row.key, BUSY[verb])
+        self.show_rows()
+        self.context.operations.handle_one(verb, row.status.spec)
+
+    def action_start(self) -> None:
+        """Start the selected tunnel."""
+        self._handle("start")
+
+    def action_stop(self) -> None:
+        """Stop the selected tunnel."""
+        self._handle("stop")
+
+    def action_restart(self) -> None:
+        """Restart the selected tunnel."""
+        self._handle("restart")
+
+    def _specs(self) -> list[TunnelSpec]:
+        snapshot = self.context.snapshot
+        return list(snapshot.config.tunnels) if snapshot else []
+
+    def _startable(self) -> list[TunnelSpec]:
+        rows = self.context.rows.rows
+        return [row.status.spec for row in rows if not why_not("start", row)]
+
+    def action_start_all(self) -> None:
+        """Start every tunnel that is not up."""
+        specs = self._startable()
+        if specs:
+            self.context.operations.start_all(specs)
+        else:
+            self.refuse("Cannot start all", "every tunnel that needs no login is up already")
+
+    def action_stop_all(self) -> None:
+        """Stop every tunnel, after asking."""
+        states = [row.status.state for row in self.context.rows.rows]
+        alive = sum(state in UP for state in states)
+        held = alive + states.count(State.DEAD)
+        if not held:
+            self.refuse("Cannot stop all", "no tunnel is up")
+            return
+        lines = [
+            f"{count(alive, 'tunnel')} up: connections through them end.",
+            "Their logs are deleted.",
+        ]
+        self._ask("Stop all tunnels?", lines, "stop all", self.context.operations.stop_all)
+
+    def action_restart_all(self) -> None:
+        """Restart every tunnel, after asking."""
+        rows = [row for row in self.context.rows.rows if not why_not("restart", row)]
+        specs = [row.status.spec for row in rows]
+        running = [row.key for row in rows if row.status.state in UP]
+        if not specs:
+            self.refuse("Cannot restart all", "there is none that could start without a login")
+            return
+        lines = [f"{count(len(running), 'tunnel')} up: connections through them end."]
+        self._ask(
+            f"Restart {count(len(specs), 'tunnel')}?",
+            lines,
+            "restart",
+            lambda: self.context.operations.restart_all(running, specs),
+        )
+
+    def _ask(self, question: str, lines: list[str], yes: str, act: object) -> None:
+        def decide(agreed: bool | None) -> None:
+            if agreed and callable(act):
+                act()
+
+        self.app.push_screen(Confirm(question, lines, yes, "leave as it is"), decide)
+
+    def action_clean_up(self) -> None:
+        """Remove what dead tunnels left behind."""
+        self.context.operations.clean_up(self._specs())
+
+    def action_plan(self) -> None:
+        """Apply a changed config; show its mistakes if it has some."""
+        snapshot = self.context.snapshot
+        if snapshot is None:
+            return
+        plan, path = snapshot.plan, self.context.settings.config_file
+        if snapshot.broken is None and plan is not None and not plan.empty:
+            total = len(plan.start) + len(plan.stop) + len(plan.restart)
+            specs = self._specs()
+            if not (plan.stop or plan.restart):
+                self.context.operations.apply(specs, total)
+                return
+            self._ask(
+                f"Apply the config: {plan_summary(plan)}?",
+                plan_consequences(plan),
+                "apply",
+                lambda: self.context.operations.apply(specs, total),
+            )
+        elif mistakes(snapshot):
+            self.app.push_screen(Mistakes(path, mistakes(snapshot)))
+        else:
+            self.refuse("Nothing to apply", "what runs agrees with the config")
+
+    def action_copy(self) -> None:
+        """Copy the listener's address."""
+        row = self.selected
+        forward = forward_of(row.status.spec, self.context.settings.direction_mode) if row else None
+        if row is None or forward is None:
+            self.refuse("Cannot copy", why_not("copy", row) or "its address cannot be read")
+            return
+        address = str(forward.listener)
+        self.app.copy_to_clipboard(address)
+        where = "here" if forward.listens_here else f"at {row.status.spec.remote_host}"
+        self.notify(f"{address} ({where})", title="Copied", markup=False, timeout=3)
+
+    def action_copy_command(self) -> None:
+        """Copy the ssh command."""
+        if row := self.selected:
+            self.context.operations.copy_command(row.status.spec)
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.zoom(False)
+        self.query_one(FilterBar).open()
+
+    def action_sort(self) -> None:
+        """Sort another way."""
+        rows = self.context.rows
+        rows.order = next_order(rows.order)
+        self.show_rows()
+        self.notify(f"sorted {rows.order.value}", markup=False, timeout=2)
+
+    def action_tab(self, name: str) -> None:
+        """Show another tab of the lower pane."""
+        self.query_one(PaneRule).tab = Tab(name)
+
+    def action_details(self) -> None:
+        """Show details; again: back to the log."""
+        rule = self.query_one(PaneRule)
+        rule.tab = Tab.LOG if rule.tab is Tab.DETAILS else Tab.DETAILS
+
+    def action_log(self) -> None:
+        """Go to the log."""
+        self.query_one(PaneRule).tab = Tab.LOG
+        self.query_one(LogView).focus()
+
+    def action_zoom(self) -> None:
+        """Give the lower pane the whole screen, and back."""
+        self.zoom()
+
+    def action_other_pane(self) -> None:
+        """Go to the other pane."""
+        table = self.query_one(TunnelTable)
+        body = self.query_one(ContentSwitcher).visible_content
+        if self.focused is table and body is not None:
+            body.focus()
+        elif not self.zoom(False):
+            table.focus()
+
+    def action_back(self) -> None:
+        """Clear the filter, or go back to the table."""
+        table, bar = self.query_one(TunnelTable), self.query_one(FilterBar)
+        if self.zoom(False) or self.focused is not table:
+            table.focus()
+        elif bar.text:
+            bar.action_clear()
+
+    def action_follow(self) -> None:
+        """Go to the end of the log and stay there."""
+        self.query_one(PaneRule).tab = Tab.LOG
+        self.query_one(LogView).follow()
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or not."""
+        self.query_one(PaneRule).tab = Tab.LOG
+        self.query_one(LogView).toggle_wrap()
+
+    def action_next_failure(self) -> None:
+        """Go to the next failure in the log."""
+        self._find_failure(1)
+
+    def action_previous_failure(self) -> None:
+        """Go to the previous failure in the log."""
+        self._find_failure(-1)
+
+    def _find_failure(self, step: int) -> None:
+        self.query_one(PaneRule).tab = Tab.LOG
+        if not self.query_one(LogView).find_failure(step):
+            self.refuse("No failure", "none further down" if step > 0 else "none further up")

@@ -1,0 +1,93 @@
+"""The look: one calm dark surface; colour only where it means something."""
+
+from collections.abc import Mapping
+
+from textual.theme import Theme
+
+_QUIET = {
+    "footer-key-foreground": "#6cc6d9",
+    "block-cursor-text-style": "none",
+    "input-cursor-background": "#c9d1e8",
+    "scrollbar": "#2b3247",
+    "scrollbar-hover": "#3a4360",
+    "scrollbar-active": "#46527a",
+    "scrollbar-background": "#12151d",
+    "scrollbar-background-hover": "#12151d",
+    "scrollbar-background-active": "#12151d",
+}
+NIGHT = Theme(
+    name="tunnel-night",
+    primary="#6cc6d9",
+    secondary="#b79af2",
+    accent="#6cc6d9",
+    success="#8ccf7e",
+    warning="#e5b567",
+    error="#f27983",
+    foreground="#c9d1e8",
+    background="#12151d",
+    surface="#12151d",
+    panel="#1a1e2a",
+    boost="#232a3c",
+    variables={
+        **_QUIET,
+        "tone-name": "#e4e9f7",
+        "tone-dim": "#8891ad",
+        "tone-faint": "#5d6884",
+        "line": "#2e364b",
+        "line-live": "#6cc6d9",
+        "cursor": "#232b40",
+        "cursor-calm": "#1b2130",
+    },
+)
+SIXTEEN = Theme(
+    name="tunnel-16",
+    ansi=True,
+    primary="ansi_cyan",
+    secondary="ansi_magenta",
+    accent="ansi_cyan",
+    success="ansi_green",
+    warning="ansi_yellow",
+    error="ansi_red",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    variables={
+        "ansi-background": "ansi_black",
+        "ansi-foreground": "ansi_white",
+        "block-cursor-foreground": "ansi_black",
+        "block-cursor-background": "ansi_white",
+        "block-cursor-text-style": "none",
+        "input-cursor-background": "ansi_white",
+        "input-cursor-foreground": "ansi_black",
+        "scrollbar": "ansi_bright_black",
+        "scrollbar-hover": "ansi_white",
+        "scrollbar-active": "ansi_white",
+        "scrollbar-background": "ansi_default",
+        "scrollbar-background-hover": "ansi_default",
+        "scrollbar-background-active": "ansi_default",
+        "tone-name": "ansi_default",
+        "tone-dim": "ansi_default",
+        "tone-faint": "ansi_bright_black",
+        "line": "ansi_bright_black",
+        "line-live": "ansi_cyan",
+        "cursor": "ansi_default",
+        "cursor-calm": "ansi_default",
+    },
+)
+THEMES = (NIGHT, SIXTEEN)
+
+
+def choose_theme(environment: Mapping[str, str]) -> Theme:
+    """Take the terminal's own 16 colours where it has no more, or where none are wanted.
+
+    `docker exec` gives TERM=xterm and nothing else, whatever the terminal can do.
+    """
+    if environment.get("NO_COLOR"):
+        return SIXTEEN
+    if environment.get("COLORTERM", "").lower() in {"truecolor", "24bit"}:
+        return NIGHT
+    terminal = environment.get("TERM", "")
+    many = terminal.endswith(("256color", "-direct")) or terminal in {"xterm-kitty", "alacritty"}
+    return NIGHT if many else SIXTEEN

@@ -1,0 +1,70 @@
+"""Lines made of spans in tones, and the base of widgets that are one such line."""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tunnel_tui.tui.present import Span, Tone, width_of
+
+TONE_CLASSES = frozenset(f"tone--{tone.value}" for tone in Tone)
+
+
+def tone_style(widget: Widget, tone: Tone) -> Style:
+    """Look up what a tone looks like on `widget`: only what the style sheet says of it."""
+    return widget.get_component_rich_style(f"tone--{tone.value}", partial=True)
+
+
+def spans_width(spans: Iterable[Span]) -> int:
+    """Count the cells that the spans take."""
+    return sum(width_of(span.text) for span in spans)
+
+
+def make_strip(
+    widget: Widget, spans: Sequence[Span], width: int, over: Style | None = None
+) -> Strip:
+    """Draw spans as one line of exactly `width` cells; `over` adds to the widget's own style."""
+    segments = []
+    for text, tone, action in spans:
+        if not text:
+            continue
+        style = tone_style(widget, tone)
+        if action:
+            style += Style(meta={"@click": action})
+        segments.append(Segment(text, style))
+    base = widget.rich_style if over is None else widget.rich_style + over
+    return Strip(segments).adjust_cell_length(width).apply_style(base)
+
+
+def inner_width(widget: Widget) -> int:
+    """Count the cells beside the scroll bar."""
+    return widget.scrollable_content_region.width
+
+
+class LineWidget(Widget):
+    """A widget of one line that repaints only when its spans change."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
+    DEFAULT_CSS = "LineWidget { height: 1; width: 1fr; }"
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._drawn: tuple[Span, ...] = ()
+
+    def spans(self, width: int) -> Sequence[Span]:
+        """Say what stands on the line."""
+        raise NotImplementedError
+
+    def update_line(self) -> None:
+        """Repaint if what stands on the line has changed."""
+        if self.size.width and tuple(self.spans(self.size.width)) != self._drawn:
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the line."""
+        del y
+        self._drawn = tuple(self.spans(self.size.width))
+        return make_strip(self, self._drawn, self.size.width)

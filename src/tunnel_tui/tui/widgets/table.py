@@ -1,0 +1,211 @@
+"""The tunnel table: draws only the rows in sight, repaints only those that changed.
+
+Not a `DataTable`: a reason takes the place of several figures, and 200 rows must cost nothing
+until somebody looks at them.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tunnel_tui.model import DirectionMode
+from tunnel_tui.tui import bindings
+from tunnel_tui.tui.columns import Columns, plan_columns, wanted_widths
+from tunnel_tui.tui.glyphs import Glyphs
+from tunnel_tui.tui.present import Ends, Span, ends, host_label
+from tunnel_tui.tui.rows import Row
+from tunnel_tui.tui.widgets.line import TONE_CLASSES, LineWidget, inner_width, make_strip
+from tunnel_tui.tui.widgets.rowline import draw_heads, draw_row
+
+
+class TableHead(LineWidget):
+    """The names of the columns, above the table."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(id="table-head")
+        self._glyphs = glyphs
+        self._columns: Columns | None = None
+
+    def show(self, columns: Columns) -> None:
+        """Follow the table's layout."""
+        self._columns = columns
+        self.update_line()
+
+    def spans(self, width: int) -> Sequence[Span]:
+        """Name the columns, as far as the table laid them out."""
+        del width
+        return draw_heads(self._columns, self._glyphs) if self._columns else ()
+
+
+class TunnelTable(ScrollView, can_focus=True):
+    """All tunnels, one line each; the cursor stays on its tunnel whatever moves."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings.TABLE]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*TONE_CLASSES, "table--cursor"}
+
+    class Highlighted(Message):
+        """The cursor came to stand on another tunnel, or on none."""
+
+        def __init__(self, key: str | None) -> None:
+            super().__init__()
+            self.key = key
+
+    class LaidOut(Message):
+        """The columns changed."""
+
+        def __init__(self, columns: Columns) -> None:
+            super().__init__()
+            self.columns = columns
+
+    class Opened(Message):
+        """A tunnel was double-clicked."""
+
+    def __init__(self, mode: DirectionMode, glyphs: Glyphs) -> None:
+        super().__init__(id="table")
+        self._mode = mode
+        self._glyphs = glyphs
+        self._rows: list[Row] = []
+        self._ends: dict[str, Ends] = {}
+        self._wanted = wanted_widths((), (), ())
+        self._columns = plan_columns(80, self._wanted, glyphs)
+        self._cursor = 0
+        self._key: str | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The hash of the tunnel under the cursor."""
+        return self._key
+
+    @property
+    def columns(self) -> Columns:
+        """The layout in force."""
+        return self._columns
+
+    def measure(self, rows: Sequence[Row]) -> None:
+        """Lay out the columns for these rows; only needed when what is configured changed."""
+        specs = [row.status.spec for row in rows]
+        self._ends = {spec.hash: ends(spec, self._mode) for spec in specs}
+        self._wanted = wanted_widths(
+            (spec.name for spec in specs),
+            self._ends.values(),
+            (host_label(spec.remote_host) for spec in specs),
+        )
+        self._lay_out()
+
+    def show(self, rows: list[Row]) -> None:
+        """Show these rows, in this order."""
+        before, self._rows = self._rows, rows
+        place = next((i for i, row in enumerate(rows) if row.key == self._key), None)
+        moved = place is not None and place != self._cursor
+        in_sight = self._in_sight(self._cursor)
+        self._cursor = place if place is not None else max(0, min(self._cursor, len(rows) - 1))
+        if len(before) != len(rows):
+            self.virtual_size = Size(inner_width(self), len(rows))
+            self.refresh()
+        else:
+            self._refresh_changed(before)
+        if moved and in_sight:
+            self._bring_into_sight()
+        self._settle()
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on a row."""
+        if not self._rows:
+            return
+        old, self._cursor = self._cursor, max(0, min(index, len(self._rows) - 1))
+        self.refresh_line(old)
+        self.refresh_line(self._cursor)
+        self._bring_into_sight()
+        self._settle()
+
+    def tick(self) -> None:
+        """Let the time columns go on; repaints the rows in sight whose text changed."""
+        self._refresh_changed(self._rows)
+
+    def _settle(self) -> None:
+        key = self._rows[self._cursor].key if self._rows else None
+        if key != self._key:
+            self._key = key
+            self.post_message(self.Highlighted(key))
+
+    def _refresh_changed(self, before: Sequence[Row]) -> None:
+        top = self.scroll_offset.y
+        for index in range(top, min(top + self.size.height, len(self._rows))):
+            row = self._rows[index]
+            if before[index] is not row or row.status.since is not None:
+                self.refresh_line(index)
+
+    def _in_sight(self, index: int) -> bool:
+        return 0 <= index - self.scroll_offset.y < self.size.height
+
+    def _bring_into_sight(self) -> None:
+        region = Region(0, self._cursor, 1, 1)
+        self.scroll_to_region(region, animate=False, force=True, immediate=True)
+
+    def _lay_out(self) -> None:
+        self._columns = plan_columns(max(20, inner_width(self)), self._wanted, self._glyphs)
+        self.post_message(self.LaidOut(self._columns))
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one row."""
+        index = y + self.scroll_offset.y
+        width = inner_width(self)
+        if index >= len(self._rows):
+            return make_strip(self, (), width)
+        row, chosen = self._rows[index], index == self._cursor
+        both = self._ends.get(row.key) or ends(row.status.spec, self._mode)
+        spans = draw_row(row, both, self._columns, self._glyphs, time.time(), chosen=chosen)
+        over = self.get_component_rich_style("table--cursor", partial=True) if chosen else None
+        return make_strip(self, spans, width, over)
+
+    def on_resize(self) -> None:
+        """Lay out anew for the new width; keep the cursor in sight."""
+        self.virtual_size = Size(inner_width(self), len(self._rows))
+        self._lay_out()
+        self.call_after_refresh(self._bring_into_sight)
+
+    def on_focus(self) -> None:
+        """Show the cursor as live."""
+        self.refresh_line(self._cursor)
+
+    def on_blur(self) -> None:
+        """Show the cursor as calm."""
+        self.refresh_line(self._cursor)
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse is; a double click shows the details."""
+        self.move_to(event.y + self.scroll_offset.y)
+        if event.chain > 1:
+            self.post_message(self.Opened())
+
+    def action_down(self) -> None:
+        """Go to the next tunnel."""
+        self.move_to(self._cursor + 1)
+
+    def action_up(self) -> None:
+        """Go to the previous tunnel."""
+        self.move_to(self._cursor - 1)
+
+    def action_first(self) -> None:
+        """Go to the first tunnel."""
+        self.move_to(0)
+
+    def action_last(self) -> None:
+        """Go to the last tunnel."""
+        self.move_to(len(self._rows) - 1)
+
+    def action_page_down(self) -> None:
+        """Go down by what is in sight."""
+        self.move_to(self._cursor + max(1, self.size.height - 1))
+
+    def action_page_up(self) -> None:
+        """Go up by what is in sight."""
+        self.move_to(self._cursor - max(1, self.size.height - 1))
