@@ -1,11 +1,13 @@
 """Putting a configuration into force: stop what is gone, start what is new, leave the rest."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from tunnel_tui.config.plan import Plan, make_plan
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
+from tunnel_tui.supervise import riding
 from tunnel_tui.supervise.command import same_command
 from tunnel_tui.supervise.family import registered
 from tunnel_tui.supervise.starting import CONFIRM_TIMEOUT, ProgressCallback, start_tunnels
@@ -18,8 +20,17 @@ def plan_changes(settings: Settings, specs: Sequence[TunnelSpec]) -> Plan:
     def same(spec: TunnelSpec, entry: TunnelEntry) -> bool:
         return same_command(settings, spec, entry)
 
-    entries = StateFile(settings.state_file).read().entries
-    return make_plan(specs, entries, lambda entry: registered(entry) is not None, same)
+    @cache
+    def has_login(remote_host: str) -> bool:
+        return riding.find_master(settings, remote_host) is not None
+
+    return make_plan(
+        specs,
+        StateFile(settings.state_file).read().entries,
+        lambda entry: registered(entry) is not None,
+        same,
+        lambda spec: has_login(spec.remote_host),
+    )
 
 
 def apply_plan(
@@ -43,7 +54,10 @@ def apply_plan(
         if progress is not None:
             progress(len(done), total, outcome)
 
-    outcomes = stop_tunnels(settings, [entry.hash for entry in plan.stop], count)
+    # The last tunnel of a login may only have changed its port: the login must outlive it.
+    needed = {spec.remote_host for spec in starts if spec.interactive}
+    leaving = [entry.hash for entry in plan.stop]
+    outcomes = stop_tunnels(settings, leaving, count, keep_logins=needed)
     stuck = {
         outcome.hash: outcome
         for outcome in stop_tunnels(settings, [spec.hash for spec in plan.restart])

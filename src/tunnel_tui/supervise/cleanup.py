@@ -1,7 +1,5 @@
 """Putting right what crashes, other programs and torn writes left behind; every act is reported."""
 
-import os
-import stat as stat_bits
 from collections.abc import Sequence
 
 from tunnel_tui.errors import LockHeldError
@@ -10,6 +8,7 @@ from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
+from tunnel_tui.supervise.settling import settle_logins, unlink_stale_sockets
 from tunnel_tui.supervise.stopping import delete_log
 from tunnel_tui.system import proc
 
@@ -34,7 +33,8 @@ def clean_up(settings: Settings, specs: Sequence[TunnelSpec]) -> list[Outcome]:
     outcomes = _repair(state)
     outcomes += _remove_dead(settings, state)
     outcomes += _settle_tagged(settings, state, specs)
-    outcomes += _unlink_sockets(settings)
+    outcomes += settle_logins(settings, state, specs)
+    outcomes += unlink_stale_sockets(settings)
     return outcomes
 
 
@@ -149,34 +149,3 @@ def _settle(
         delete_log(settings, tunnel_hash)
     pids = ", ".join(str(stat.pid) for stat in doomed)
     return Outcome(tunnel_hash, name, True, "removed", f"ended a process left behind (pid {pids})")
-
-
-def _unlink_sockets(settings: Settings) -> list[Outcome]:
-    """Delete control sockets that nobody answers any more."""
-    try:
-        names = sorted(os.listdir(settings.socket_dir))
-    except OSError:
-        return []
-    outcomes = []
-    for name in names:
-        path = os.path.join(settings.socket_dir, name)
-        if _is_stale(path):
-            os.unlink(path)
-            outcomes.append(Outcome("", name, True, "removed", f"a stale control socket: {path}"))
-    return outcomes
-
-
-def _is_stale(path: str) -> bool:
-    import socket
-
-    try:
-        if not stat_bits.S_ISSOCK(os.lstat(path).st_mode):
-            return False
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(1.0)
-            client.connect(path)
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -2,6 +2,7 @@
 
 from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.settings import Settings
+from tunnel_tui.supervise import riding
 from tunnel_tui.supervise.starting import (
     CONFIRM_TIMEOUT,
     ProgressCallback,
@@ -25,10 +26,11 @@ def restart_tunnel(settings: Settings, spec: TunnelSpec, *, wait: float = 0.0) -
     """Stop a tunnel if it runs and start it again.
 
     Raises:
-        What `start_tunnel` and `stop_tunnel` raise; an interactive tunnel is not stopped.
+        What `start_tunnel` and `stop_tunnel` raise; an interactive tunnel keeps its login, and
+        without one it is not stopped.
     """
-    if not spec.interactive:
-        stopped = stop_tunnel(settings, spec.hash, name=spec.name)
+    if not (spec.interactive and riding.find_master(settings, spec.remote_host) is None):
+        stopped = stop_tunnel(settings, spec.hash, name=spec.name, keep_logins=[spec.remote_host])
         if not stopped.ok:
             return stopped
     return start_tunnel(settings, spec, wait=wait)

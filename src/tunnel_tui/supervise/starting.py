@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 
-from tunnel_tui.errors import LockHeldError, TunnelTuiError
+from tunnel_tui.errors import InteractiveTunnelError, LockHeldError, TunnelTuiError
 from tunnel_tui.model import ForwardKind, Outcome, TunnelSpec
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import MAX_STARTING, Settings
+from tunnel_tui.supervise import riding
 from tunnel_tui.supervise.family import Census
 from tunnel_tui.supervise.launch import Launch, is_running, launch
 from tunnel_tui.system import proc, spawn
@@ -151,11 +152,14 @@ def start_tunnel(
     """Start a tunnel unless it runs; with `wait`, say what became of it within that many seconds.
 
     Raises:
-        InteractiveTunnelError: the tunnel needs a person at a prompt.
+        InteractiveTunnelError: the tunnel needs a person at a prompt (where somebody is logged
+            in to its remote host already, it is attached to that login).
         PortBusyError: somebody holds the listener; the detail says who.
         FileRefusedError, SpawnError, ConfigError, StateFileError, LockHeldError: as they say.
     """
-    running = None if spec.interactive else is_running(settings, spec)
+    if spec.interactive:
+        return riding.attach(settings, spec)
+    running = is_running(settings, spec)
     if running is not None:
         return running
     slot = _wait_for_slot(settings, cancel)
@@ -280,10 +284,18 @@ class _Batch:
             if self._cancelled():
                 self._done(number, _skipped(spec, "cancelled"))
             elif spec.interactive:
-                self._done(number, _skipped(spec, "it needs a login"))
+                self._done(number, self._attach(spec))
             else:
                 census = census or Census(self._settings)
                 self._start(number, spec, census)
+
+    def _attach(self, spec: TunnelSpec) -> Outcome:
+        try:
+            return riding.attach(self._settings, spec)
+        except InteractiveTunnelError:
+            return _skipped(spec, "it needs a login")
+        except (TunnelTuiError, OSError) as error:
+            return outcome_of(error, spec.hash, spec.name)
 
     def _start(self, number: int, spec: TunnelSpec, census: Census) -> None:
         slot = None

@@ -1,7 +1,7 @@
 """Stopping one tunnel, some, or all: in parallel, confirmed, with nothing left behind."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 
 from tunnel_tui.errors import LockHeldError, TunnelTuiError
@@ -10,39 +10,24 @@ from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import STOP_GRACE, Settings
 from tunnel_tui.supervise.ending import Ending, end_processes
 from tunnel_tui.supervise.family import Census, registered
+from tunnel_tui.supervise.riding import lock_logins
+from tunnel_tui.supervise.settling import settle_logins
 from tunnel_tui.supervise.starting import ProgressCallback, outcome_of
+from tunnel_tui.supervise.targets import Target, detach
 from tunnel_tui.system import proc
-from tunnel_tui.system.proc import ProcessStat
 
 _LOCK_TIMEOUT = 20.0
 _AT_ONCE = 100
 """Tunnels that are ended together: each costs a few file descriptors meanwhile."""
 
 
-class Target:
-    """A tunnel that is to be stopped, and what was found of it."""
-
-    __slots__ = ("entries", "family", "hash", "name", "strangers")
-
-    def __init__(self, tunnel_hash: str, name: str, entries: Sequence[TunnelEntry]) -> None:
-        self.hash = tunnel_hash
-        self.name = name or (entries[-1].name if entries else "") or tunnel_hash[:8]
-        self.entries = tuple(entries)
-        self.family: list[ProcessStat] = []
-        self.strangers: list[int] = []
-
-    def look(self, census: Census) -> None:
-        """Find the tunnel's processes, and the pids in the state file that are not its own."""
-        self.family = census.family(self.hash, self.entries)
-        self.strangers = [
-            entry.pid
-            for entry in self.entries
-            if proc.is_alive(entry.pid) and registered(entry) is None
-        ]
-
-
 def stop_tunnel(
-    settings: Settings, tunnel_hash: str, *, name: str = "", grace: float = STOP_GRACE
+    settings: Settings,
+    tunnel_hash: str,
+    *,
+    name: str = "",
+    grace: float = STOP_GRACE,
+    keep_logins: Collection[str] = (),
 ) -> Outcome:
     """Stop a tunnel: end its processes, remove its entry, delete its log.
 
@@ -51,6 +36,7 @@ def stop_tunnel(
         tunnel_hash: the full hash.
         name: for the messages, where no entry knows it.
         grace: seconds between TERM and KILL.
+        keep_logins: remote hosts whose login stays even without a tunnel on it.
 
     Raises:
         StateFileError, FileRefusedError, LockHeldError: as they say.
@@ -58,7 +44,7 @@ def stop_tunnel(
     state = StateFile(settings.state_file)
     with state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT):
         target = Target(tunnel_hash, name, _entries(state, tunnel_hash))
-        return stop_targets(settings, state, [target], grace)[0]
+        return stop_targets(settings, state, [target], grace, keep_logins)[0]
 
 
 def stop_tunnels(
@@ -67,18 +53,20 @@ def stop_tunnels(
     progress: ProgressCallback | None = None,
     *,
     grace: float = STOP_GRACE,
+    keep_logins: Collection[str] = (),
 ) -> list[Outcome]:
     """Stop many tunnels in parallel; None: all, and every process of ours without an entry.
 
     Stopping all also empties the state file and deletes all logs. What goes wrong with one
-    tunnel is in its outcome.
+    tunnel is in its outcome. The logins of the hosts in `keep_logins` stay.
     """
     state = StateFile(settings.state_file)
     everything = hashes is None
     wanted = list(dict.fromkeys(_all_hashes(settings, state) if hashes is None else hashes))
     outcomes: list[Outcome] = []
     for first in range(0, len(wanted), _AT_ONCE):
-        for outcome in _stop_some(settings, state, wanted[first : first + _AT_ONCE], grace):
+        some = wanted[first : first + _AT_ONCE]
+        for outcome in _stop_some(settings, state, some, grace, keep_logins):
             outcomes.append(outcome)
             if progress is not None:
                 progress(len(outcomes), len(wanted), outcome)
@@ -94,7 +82,11 @@ def _all_hashes(settings: Settings, state: StateFile) -> list[str]:
 
 
 def _stop_some(
-    settings: Settings, state: StateFile, hashes: Sequence[str], grace: float
+    settings: Settings,
+    state: StateFile,
+    hashes: Sequence[str],
+    grace: float,
+    keep_logins: Collection[str],
 ) -> list[Outcome]:
     outcomes: dict[str, Outcome] = {}
     with ExitStack() as locks:
@@ -113,7 +105,7 @@ def _stop_some(
             known.setdefault(entry.hash, []).append(entry)
         targets = [Target(key, "", known.get(key, ())) for key in held]
         try:
-            done = stop_targets(settings, state, targets, grace)
+            done = stop_targets(settings, state, targets, grace, keep_logins)
         except (TunnelTuiError, OSError) as error:
             done = [outcome_of(error, target.hash, target.name) for target in targets]
         outcomes.update((outcome.hash, outcome) for outcome in done)
@@ -121,15 +113,33 @@ def _stop_some(
 
 
 def stop_targets(
-    settings: Settings, state: StateFile, targets: Sequence[Target], grace: float
+    settings: Settings,
+    state: StateFile,
+    targets: Sequence[Target],
+    grace: float,
+    keep_logins: Collection[str] = (),
 ) -> list[Outcome]:
-    """End the processes of tunnels whose locks the caller holds, then tidy up after them."""
+    """Stop tunnels whose locks the caller holds: see `stop_tunnels`."""
+    hosts = {entry.remote_host for target in targets for entry in target.logins()}
+    with lock_logins(state, hosts):
+        return _stop_locked(settings, state, targets, grace, keep_logins)
+
+
+def _stop_locked(
+    settings: Settings,
+    state: StateFile,
+    targets: Sequence[Target],
+    grace: float,
+    keep_logins: Collection[str],
+) -> list[Outcome]:
+    """End the processes, or take tunnels off their logins, then tidy up after them."""
     census = Census(settings)
     for target in targets:
         target.look(census)
+    detach(settings, state, targets, keep_logins)
     ending = end_processes((stat for target in targets for stat in target.family), grace)
     _end_newcomers(settings, targets, ending)
-    gone = [target for target in targets if not _survivors(target, ending)]
+    gone = [t for t in targets if t.failure is None and not _survivors(t, ending)]
     registered_pids = {(entry.hash, entry.pid) for target in gone for entry in target.entries}
     if registered_pids:
         state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in registered_pids])
@@ -168,6 +178,10 @@ def _outcome(target: Target, ending: Ending) -> Outcome:
         else:
             message, advice = f"pid {pid} survived TERM and KILL", "look at it with: ps -l"
         return Outcome(target.hash, target.name, False, "failed", message, advice, pid)
+    if target.failure is not None:
+        return outcome_of(target.failure, target.hash, target.name)
+    if target.detached:
+        return Outcome(target.hash, target.name, True, "stopped", "", "", target.detached)
     if target.family:
         pid = target.family[0].pid
         return Outcome(target.hash, target.name, True, "stopped", "", "", pid)
@@ -197,6 +211,7 @@ def _entries(state: StateFile, tunnel_hash: str) -> list[TunnelEntry]:
 
 def _clear(settings: Settings, state: StateFile) -> None:
     """Empty the state file and the log directory, but for what could not be ended."""
+    settle_logins(settings, state, ())
     left = state.update(
         lambda entries: [entry for entry in entries if registered(entry)], keep_malformed=False
     )

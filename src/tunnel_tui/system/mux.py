@@ -7,6 +7,7 @@ The packets are those of OpenSSH's PROTOCOL.mux, version 4.
 import errno
 import os
 import socket
+import stat
 import struct
 
 _VERSION = 4
@@ -45,8 +46,13 @@ def is_stale(path: str) -> bool:
     """Tell a socket that nobody serves any more from one whose master is only slow.
 
     Only ECONNREFUSED proves that no process listens (connect(2)); a full backlog or a stopped
-    master must not cost a living login its socket.
+    master must not cost a living login its socket. A file that is no socket refuses as well.
     """
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return False
+    except OSError:
+        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.setblocking(False)
         try:
