@@ -2,16 +2,18 @@
 
 import os
 
+from tunnel_tui.observe.runs import proving_lines
 from tunnel_tui.observe.tail import open_for_reading
 
 _BLOCK = 1024 * 1024
 
 
 def cap_log(path: str, limit: int) -> bool:
-    """Copy the last `limit` bytes of a log to `<path>.1` and truncate it, if it is longer.
+    """Copy the end of a log to `<path>.1` and truncate it, if it is longer than `limit` bytes.
 
-    The writers hold it open for appending, so it is truncated rather than renamed; what they
-    write between the copy and the truncation is copied too as far as it can be seen.
+    The writers hold it open for appending, so it is truncated rather than renamed. The lines
+    that prove the current run are written back: without them nobody could tell any more whether
+    a remote forward stands. What is written in the instant between may be lost.
 
     Returns:
         True where the log was capped.
@@ -27,12 +29,15 @@ def cap_log(path: str, limit: int) -> bool:
         size = os.fstat(source).st_size
         if size <= limit:
             return False
-        _copy(source, max(0, size - limit), f"{path}.1")
-        writable = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        _copy(source, max(0, size - 2 * limit), f"{path}.1")
+        writable = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             if os.fstat(writable).st_ino != os.fstat(source).st_ino:
                 return False
+            proof = proving_lines(source, size)
             os.ftruncate(writable, 0)
+            if proof:
+                os.write(writable, proof)
         finally:
             os.close(writable)
         return True

@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.model import DirectionMode, TunnelEntry, login_id
 from tunnel_tui.settings import DEFAULT_STATE_FILE, LOGIN_PREFIX
-from tunnel_tui.system.proc import ProcessStat, command_line, scan
+from tunnel_tui.system.proc import ProcessStat, command_line, pids, read_stat, scan
 
 PROGRAMS = frozenset({"ssh", "autossh"})
 _SHELLS = frozenset({"sh", "dash", "bash", "ash", "busybox", "env"})
@@ -95,15 +95,17 @@ def is_login(remote_host: str, argv: Sequence[str]) -> bool:
     return os.path.basename(control_socket_of(argv)) == LOGIN_PREFIX + login_id(remote_host)
 
 
-def find_tagged(state_file: str | None = None) -> list[OurProcess]:
+def find_tagged(state_file: str | None = None, known: Container[int] = ()) -> list[OurProcess]:
     """Find every live ssh and autossh that carries our tag, in one pass over /proc.
 
     Args:
         state_file: only those that were started for this state file: a demo or another person
             may run tunnels of the same hash. None: all.
+        known: pids that need no look, because the caller has proven them already.
     """
     found = []
-    for stat in scan(PROGRAMS):
+    stats = scan(PROGRAMS) if not known else _unknown(known)
+    for stat in stats:
         argv = command_line(stat.pid)
         tag = tag_of(argv)
         if not tag or not program(argv):
@@ -111,6 +113,13 @@ def find_tagged(state_file: str | None = None) -> list[OurProcess]:
         if state_file is None or belongs_to(stat.pid, state_file):
             found.append(OurProcess(stat, tag, argv))
     return found
+
+
+def _unknown(known: Container[int]) -> Iterator[ProcessStat]:
+    for pid in pids():
+        stat = None if pid in known else read_stat(pid)
+        if stat is not None and stat.comm in PROGRAMS and stat.alive:
+            yield stat
 
 
 def belongs_to(pid: int, state_file: str) -> bool:

@@ -14,6 +14,8 @@ from tunnel_tui.system.proc import ProcessStat, read_stat, start_time
 if TYPE_CHECKING:
     from tunnel_tui.observe.status import Observer
 
+_AT_BOOT = ProcessStat(0, "", "", 0, 0, 0, 0)
+
 
 class Look:
     """Decides the state of each tunnel by what the observer knows and finds.
@@ -27,13 +29,13 @@ class Look:
     def __init__(self, observer: "Observer", traffic: bool, rescan: bool) -> None:
         self.observer = observer
         self.traffic = traffic
-        self.sockets = Sockets()
+        self.sockets = Sockets(observer.connections())
+        self.boot = start_time(_AT_BOOT)
+        self.rescan = rescan
         self.watched: set[int] = set()
         self.used: set[tuple[str, int]] = set()
         self.dead: set[tuple[str, int]] = set()
         self._scanned = False
-        if rescan:
-            self._scan()
 
     def at(self, spec: TunnelSpec, entry: TunnelEntry | None) -> TunnelStatus:
         """Tell the state of one tunnel."""
@@ -59,8 +61,8 @@ class Look:
             for other in self.observer.state.duplicates:
                 if other.hash == spec.hash:
                     yield other
-            if not self.observer.is_known_dead(entry):
-                self._scan()
+        if self.rescan or (entry is not None and not self.observer.is_known_dead(entry)):
+            self._scan()
         for process in self.observer.tagged(spec.hash):
             if process.leads:
                 yield TunnelEntry.of(spec, process.stat.pid)
@@ -102,20 +104,30 @@ class Look:
         if ssh is None:
             return self._starting(spec, subject, run)
         self.watched.add(ssh.pid)
+        if (told := subject.told) and told[:3] == (id(spec), id(run), self.boot):
+            known = told[3]
+            assert isinstance(known, TunnelStatus)
+            return self._with_traffic(known, subject)
         stands, confirmed = self._stands(subject, run)
         if not stands:
             return self._starting(spec, subject, run)
         since = self.observer.past(spec, subject.forward).down_since if subject.login else None
-        return TunnelStatus(
+        status = TunnelStatus(
             spec,
             State.RUNNING,
             pid=subject.stat.pid,
             ssh_pid=ssh.pid,
             since=since or start_time(ssh),
             reconnects=max(0, run.starts - 1),
-            traffic=subject.traffic(self.sockets) if self.traffic else None,
             confirmed=confirmed,
         )
+        if not subject.login and subject.speaks and run.known:
+            # Rests on this run alone. It is kept alive here, so its id stays its own.
+            subject.told = (id(spec), id(run), self.boot, status, spec, run)
+        return self._with_traffic(status, subject)
+
+    def _with_traffic(self, status: TunnelStatus, subject: Subject) -> TunnelStatus:
+        return status._replace(traffic=subject.traffic(self.sockets)) if self.traffic else status
 
     def _stands(self, subject: Subject, run: Run) -> tuple[bool, bool]:
         """Tell whether the forward stands, and whether that is certain."""

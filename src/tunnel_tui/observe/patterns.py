@@ -113,13 +113,15 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         Code.KEY_FILE,
         ("Load key", "Identity file", "no such identity"),
-        r"^Load key \"(?P<file>[^\"]+)\": (?P<why>.+)$"
+        # Only where the login was refused: else it went on with another key.
+        r"(?:^Load key \"(?P<file>[^\"]+)\": (?P<why>.+)$"
         r"|^Warning: Identity file (?P<missing>.+) not accessible: (?P<because>[^.\n]+)"
-        r"|^no such identity: (?P<none>.+?): (?P<gone>.+)$",
+        r"|^no such identity: (?P<none>.+?): (?P<gone>.+)$)"
+        r"(?=[\s\S]*Permission denied \()",
         "key file unusable: {why}{because}{gone}",
         "check IdentityFile for {host}: {file}{missing}{none} "
         "(a key with a passphrase needs ssh-agent or interactive: true)",
-        4,  # raised to the top only by a refusal that follows it
+        8,
     ),
     Pattern(
         Code.KEY_FILE,
@@ -128,7 +130,7 @@ PATTERNS: tuple[Pattern, ...] = (
         r"(?: from agent)?: (?P<why>.+)$",
         "the key could not sign: {why}",
         "unlock the key or touch the token, or load it: ssh-add {file}",
-        7,
+        8,
     ),
     Pattern(
         Code.TOO_MANY_FAILURES,
@@ -146,7 +148,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "permission denied ({methods})",
         "install the key: ssh-copy-id {who}; if the host asks for a password or code, "
         "set interactive: true",
-        6,
+        7,
     ),
     Pattern(
         Code.PERMISSION_DENIED,
@@ -155,7 +157,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "permission denied ({methods})",
         "the host does not take this key: try `ssh -v {who}`, put the public key into its "
         "authorized_keys",
-        6,
+        7,
     ),
     # --- the way there
     Pattern(
@@ -210,8 +212,9 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         Code.CONNECTION_LOST,
-        ("exchange_identification", "Not allowed at this time", "Exceeded MaxStartups"),
-        r"^kex_exchange_identification: (?:read: )?(?P<why>.+)$|^Not allowed at this time",
+        ("exchange_identification", "Not allowed at this time", "banner exchange"),
+        r"^kex_exchange_identification: (?:read: )?(?P<why>.+)$|^Not allowed at this time"
+        r"|^banner exchange: Connection to (?!UNKNOWN)\S+ port \d+: (?P<cut>.+)$",
         "the server hung up before its greeting",
         "too many logins at once (MaxStartups), a ban (fail2ban), or no sshd on that port",
         5,
@@ -226,11 +229,12 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         Code.JUMP_FAILED,
         ("UNKNOWN port 65535",),
-        r"(?P<cause>^.*\n)?(?:^kex_exchange_identification: .*\n)?"
-        r"^(?:Connection (?:closed|reset|to)|Disconnected) (?:by |from )?UNKNOWN port 65535",
+        r"(?:^(?P<cause>(?!kex_).*)\n)?(?:^kex_exchange_identification: .*\n)?"
+        r"^(?:banner exchange: )?(?:Connection|Disconnected) (?:(?:closed|reset) by |from |to )?"
+        r"UNKNOWN port 65535",
         "the jump host or proxy command failed",
-        "test it alone: ssh -v {host}; the line before says why: {cause}",
-        7,
+        "try it alone: ssh -v {host}; it said: {cause}",
+        6,  # a lasting reason of the jump host itself tells more, a passing one less
     ),
     Pattern(
         Code.JUMP_FAILED,

@@ -18,12 +18,20 @@ _OUR_START = b" tunnel-tui["
 _VOID = (
     b"open failed: administratively prohibited",
     b"remote forward failure for: listen",
-    b" not responding.\n",
-    b" closed by remote host.\n",
+    b" not responding.",
+    b" closed by remote host.",
     b"Transferred: sent ",
     b"Broken pipe",
 )
 """Printed after the success line, each means that the forward no longer stands."""
+
+_PROOF = (
+    b"Entering interactive session.",
+    b"remote forward success for: listen",
+    b": Address already in use",
+    b"Authenticated to ",
+)
+_MOST_PROOF = 50
 
 
 class Run(NamedTuple):
@@ -68,12 +76,13 @@ def success_lines(pid: int, forward: Forward) -> tuple[bytes, ...]:
 class RunReader:
     """Reads one tunnel's log and remembers how far."""
 
-    __slots__ = ("_key", "_run", "_seen", "path")
+    __slots__ = ("_asked", "_key", "_run", "_seen", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._seen = (0, 0, 0, 0)  # device, inode, size, mtime
         self._key: tuple[bytes, ...] = ()
+        self._asked: tuple[int, Forward] | None = None
         self._run = Run()
 
     def read(self, pid: int, forward: Forward) -> Run:
@@ -86,9 +95,11 @@ class RunReader:
             self._run = Run()
             return self._run
         seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        key = success_lines(pid, forward)
-        if seen == self._seen and key == self._key:
+        asked = self._asked
+        if seen == self._seen and asked and asked[0] == pid and asked[1] is forward:
             return self._run
+        self._asked = (pid, forward)
+        key = success_lines(pid, forward)
         fd = open_for_reading(self.path)
         if fd is None:
             return Run()
@@ -153,7 +164,7 @@ class RunReader:
             return Run()
         try:
             end = os.fstat(fd).st_size
-            data = os.pread(fd, LOG_CAP, max(0, end - LOG_CAP))
+            data = os.pread(fd, 2 * LOG_CAP, max(0, end - 2 * LOG_CAP))
         finally:
             os.close(fd)
         found, start = data.rfind(success), _start_of_run(data)
@@ -162,6 +173,27 @@ class RunReader:
         start = _start_of_run(data[:found])
         partial = _line_with(data[max(start, 0) : found], b": Address already in use")
         return Run(True, True, _void(data[found:]) or _void(after), partial, _count(data, start))
+
+
+def proving_lines(fd: int, end: int) -> bytes:
+    """Return the lines of a log that begin and confirm its current run, oldest first."""
+    data = b""
+    position = end
+    while position > 0 and end - position < LOG_CAP:
+        begin = max(0, position - _BLOCK)
+        data = os.pread(fd, position - begin, begin) + data
+        position = begin
+        if _start_of_run(data) >= 0:
+            break
+    start = _start_of_run(data)
+    if start < 0:
+        return b""
+    kept: list[bytes] = []
+    for line in data[data.rfind(b"\n", 0, start) + 1 :].splitlines(keepends=True):
+        first = not kept
+        if first or (any(words in line for words in (*_PROOF, *_VOID)) and len(kept) < _MOST_PROOF):
+            kept.append(line)
+    return b"".join(kept)
 
 
 def _start_of_run(data: bytes) -> int:

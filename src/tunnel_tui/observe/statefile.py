@@ -319,7 +319,7 @@ def _flock(fd: int, kind: int, timeout: float) -> bool:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(pause)
-            pause = min(pause * 2, 0.02)
+            pause = min(pause * 1.5, 0.004)  # longer would starve the unlucky
         else:
             return True
 

@@ -51,7 +51,13 @@ class Observer:
         self.state = self._file.read()
         entries = {entry.hash: entry for entry in self.state.entries}
         look = Look(self, traffic, rescan)
-        statuses = [look.at(spec, entries.pop(spec.hash, None)) for spec in specs]
+        # Those that are registered first: a search for the others can leave them out.
+        found = {
+            spec.hash: look.at(spec, entries[spec.hash]) for spec in specs if spec.hash in entries
+        }
+        statuses = [found.get(spec.hash) or look.at(spec, None) for spec in specs]
+        for spec in specs:
+            entries.pop(spec.hash, None)
         statuses += [
             look.at(entry.spec(), entry)._replace(configured=False) for entry in entries.values()
         ]
@@ -67,19 +73,25 @@ class Observer:
 
         return climb(self.settings, status)
 
+    def connections(self) -> frozenset[int]:
+        """List the inodes of the connections found so far."""
+        subjects = self._subjects.values()
+        return frozenset(found for subject in subjects if (found := subject.connection))
+
     def processes(self) -> set[int]:
         """List the live pids of the last look whose death would change something."""
         return set(self._watched)
 
     def prove(self, spec: TunnelSpec, entry: TunnelEntry) -> Subject | ProcessStat | None:
         """Prove who runs `entry`: our process, a stranger (its stat), or nobody (None)."""
+        key = (entry.hash, entry.pid)
+        known = self._subjects.get(key)
+        if known is not None and known.lives():
+            return known
+        self._subjects.pop(key, None)
         stat = read_stat(entry.pid)
         if stat is None or not stat.alive:
             return None
-        key = (entry.hash, entry.pid)
-        known = self._subjects.get(key)
-        if known is not None and known.stat.start_ticks == stat.start_ticks:
-            return known
         argv = command_line(entry.pid)
         if not argv or not is_ours(entry, argv):
             return stat
@@ -119,7 +131,8 @@ class Observer:
     def scan(self) -> None:
         """Look for processes of ours anew."""
         self._tagged = {}
-        for process in find_tagged(self.settings.state_file):
+        known = {pid for subject in self._subjects.values() for pid in subject.pids()}
+        for process in find_tagged(self.settings.state_file, known):
             self._tagged.setdefault(process.hash, []).append(process)
 
     def is_known_dead(self, entry: TunnelEntry) -> bool:

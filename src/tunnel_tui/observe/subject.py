@@ -4,11 +4,15 @@ import time
 
 from tunnel_tui.model import DirectionMode, Forward, Traffic, TunnelSpec
 from tunnel_tui.observe.identity import control_socket_of, forwards_of, is_login, program, speaks
+from tunnel_tui.observe.pulse import beats
 from tunnel_tui.observe.transport import Sockets, find_connection, holds_listener, traffic_of
 from tunnel_tui.system.proc import ProcessStat, children, read_stat
 
 _ANSWER_LASTS = 2.0
 """Seconds for which a master that has answered need not be asked again; its death is noticed."""
+
+_SEEK_EVERY = 5.0
+"""Seconds between searches for a connection that could not be found (another user's ssh)."""
 
 
 class Subject:
@@ -19,11 +23,13 @@ class Subject:
         login: the control socket of a login that several tunnels share; "" for anything else.
         speaks: its ssh was told to print when the forward stands.
         ssh: the ssh that carries the forward, as of the last `find_ssh`.
+        told: what the last status rested on, and that status.
     """
 
     __slots__ = (
         "_answered",
         "_connection",
+        "_sought",
         "argv",
         "forward",
         "is_autossh",
@@ -31,6 +37,7 @@ class Subject:
         "speaks",
         "ssh",
         "stat",
+        "told",
     )
 
     def __init__(
@@ -43,19 +50,28 @@ class Subject:
         self.is_autossh = program(argv) == "autossh"
         self.speaks = speaks(argv)
         self.ssh: ProcessStat | None = None
+        self.told: tuple[object, ...] | None = None
         self._connection: int | None = None
+        self._sought = float("-inf")
         self._answered = float("-inf")
+
+    def lives(self) -> bool:
+        """Tell whether this is still the process that was proven, and forget an ssh that is gone.
+
+        An ssh that lives under the same parent proves that its autossh lives as well.
+        """
+        if self.is_autossh and self.ssh is not None:
+            if beats(self.ssh, same_parent=True):
+                return True
+            self.ssh = self._connection = self.told = None
+        return beats(self.stat)
 
     def find_ssh(self) -> ProcessStat | None:
         """Find the live ssh: itself, or autossh's child; None while autossh waits."""
         if not self.is_autossh:
             self.ssh = self.stat
-            return self.ssh
         if self.ssh is not None:
-            now = read_stat(self.ssh.pid)
-            if now is not None and now.alive and now.start_ticks == self.ssh.start_ticks:
-                return self.ssh
-        self.ssh = self._connection = None
+            return self.ssh
         for pid in children(self.stat.pid):
             stat = read_stat(pid)
             # By parenthood, not by name: between fork and exec it is still called autossh.
@@ -90,9 +106,21 @@ class Subject:
         """Say what the kernel counted on ssh's connection; None where it cannot be seen."""
         if self.ssh is None:
             return None
-        if self._connection is None or self._connection not in sockets.connected:
+        found = traffic_of(self._connection, sockets) if self._connection else None
+        if found is None and time.monotonic() - self._sought > _SEEK_EVERY:
+            self._sought = time.monotonic()
             self._connection = find_connection(self.ssh.pid, sockets)
-        return None if self._connection is None else traffic_of(self._connection, sockets)
+            found = traffic_of(self._connection, sockets) if self._connection else None
+        return found
+
+    def pids(self) -> tuple[int, ...]:
+        """List its process and its ssh."""
+        return (self.stat.pid, self.ssh.pid) if self.ssh else (self.stat.pid,)
+
+    @property
+    def connection(self) -> int | None:
+        """The inode of ssh's connection, where it has been found."""
+        return self._connection
 
 
 def _forward(spec: TunnelSpec, argv: tuple[str, ...], mode: DirectionMode) -> Forward:

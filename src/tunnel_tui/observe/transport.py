@@ -9,9 +9,15 @@ from tunnel_tui.system.sockets import TcpSocket, tcp_sockets
 
 
 class Sockets:
-    """The machine's TCP sockets at one moment, dumped at most once each."""
+    """The machine's TCP sockets at one moment, dumped at most once each.
 
-    def __init__(self) -> None:
+    Args:
+        known: inodes of connections found earlier, which are looked up without the others.
+    """
+
+    def __init__(self, known: frozenset[int] = frozenset()) -> None:
+        self._known = known
+        self._few: Mapping[int, TcpSocket] | None = None
         self._listening: Mapping[int, TcpSocket] | None = None
         self._connected: Mapping[int, TcpSocket] | None = None
 
@@ -28,6 +34,14 @@ class Sockets:
         if self._connected is None:
             self._connected = tcp_sockets(False)
         return self._connected
+
+    def connection(self, inode: int) -> TcpSocket | None:
+        """Look one connection up."""
+        if self._connected is None and inode in self._known:
+            if self._few is None:
+                self._few = tcp_sockets(False, self._known)
+            return self._few.get(inode)
+        return self.connected.get(inode)
 
 
 def socket_descriptors(pid: int) -> tuple[int, ...]:
@@ -79,7 +93,7 @@ def find_connection(pid: int, sockets: Sockets) -> int | None:
 
 def traffic_of(inode: int, sockets: Sockets) -> Traffic | None:
     """Say what the kernel counted on a connection; None where it is gone."""
-    found = sockets.connected.get(inode)
+    found = sockets.connection(inode)
     return None if found is None else Traffic(found.rtt, found.acked, found.received)
 
 
