@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.cli.test_main import in_terminal
 from tests.conftest import Lab
 from tests.support.home import Home
 from tests.support.network import free_port, passes
@@ -298,3 +299,16 @@ def test_wrong_lines_of_the_state_file_are_mentioned(home: Home):
     assert "2 unusable lines" in result.stderr
     assert home.cli("cleanup").returncode == 0
     assert home.state_file.read_text() == ""
+
+
+def test_the_bar_is_drawn_only_for_a_person(lab: Lab, web: Item):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        lab.home.add_host("silent", silent.getsockname()[1])
+        write(lab.home, web, Item("mute", 1, "silent"))
+        code, shown = in_terminal(lab.home, "start")
+        assert code == 3
+        assert re.search(r"█+░* [12]/2 ", shown)
+        assert "\r\x1b[K" in shown
+        lab.home.cli("stop")
+    write(lab.home, web)
+    assert "█" not in lab.home.cli("start").stderr

@@ -1,14 +1,13 @@
 """`start`, `stop`, `restart`: all tunnels at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from tunnel_tui.cli import codes
 from tunnel_tui.cli.context import Context
 from tunnel_tui.cli.progress import Progress
 from tunnel_tui.cli.registry import FULL, QUIET
-from tunnel_tui.cli.report import print_outcomes, report, summary
 from tunnel_tui.cli.watching import confirm
-from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
+from tunnel_tui.cli.work import carry_out
+from tunnel_tui.model import Outcome, TunnelSpec
 
 _NAMED = 5
 """So many tunnels that need a login are named; the others are counted."""
@@ -31,7 +30,7 @@ def start(context: Context) -> int:
     def work(progress: Progress) -> list[Outcome]:
         return confirm(context, started, apply_plan(settings, plan, progress), 0.0)
 
-    code = _work(context, work)
+    code = carry_out(context, work)
     _name_logins(context, plan.login)
     return code
 
@@ -41,7 +40,7 @@ def stop(context: Context) -> int:
     from tunnel_tui.supervise.lifecycle import stop_tunnels
 
     settings = context.settings
-    return _work(context, lambda progress: stop_tunnels(settings, None, progress))
+    return carry_out(context, lambda progress: stop_tunnels(settings, None, progress))
 
 
 restart = start
@@ -60,48 +59,9 @@ def _start_afresh(context: Context, specs: Sequence[TunnelSpec]) -> int:
         started = start_tunnels(settings, ready, progress)
         return stopped + confirm(context, ready, started, 0.0)
 
-    code = _work(context, work)
+    code = carry_out(context, work)
     _name_logins(context, [spec for spec in specs if spec.interactive])
     return code
-
-
-def _work(context: Context, work: Callable[[Progress], list[Outcome]]) -> int:
-    """Do the work with a bar; after ctrl+c say what was done until then."""
-    progress = Progress(context.output)
-    before = _registered(context)
-    try:
-        outcomes = work(progress)
-    except KeyboardInterrupt:
-        progress.finish()
-        failures = [outcome for outcome in progress.outcomes if not outcome.ok]
-        done = _difference(before, _registered(context))
-        print_outcomes(context, done + failures)
-        said = summary(done + failures) if done or failures else "nothing was done"
-        context.output.error(f"interrupted: {said}; the rest is as it was")
-        return codes.INTERRUPTED
-    finally:
-        progress.finish()
-    return report(context, outcomes)
-
-
-def _registered(context: Context) -> dict[str, TunnelEntry]:
-    from tunnel_tui.observe.statefile import StateFile
-
-    return {entry.hash: entry for entry in StateFile(context.settings.state_file).read().entries}
-
-
-def _difference(before: dict[str, TunnelEntry], after: dict[str, TunnelEntry]) -> list[Outcome]:
-    """Say what was stopped and started between two looks at the state file."""
-    stopped = [
-        Outcome(entry.hash, entry.name, True, "stopped")
-        for entry in before.values()
-        if entry.hash not in after
-    ]
-    return stopped + [
-        Outcome(entry.hash, entry.name, True, "started", "", "", entry.pid)
-        for entry in after.values()
-        if entry.hash not in before or before[entry.hash].pid != entry.pid
-    ]
 
 
 def _name_logins(context: Context, specs: Sequence[TunnelSpec]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from tunnel_tui.cli.context import Context
 from tunnel_tui.cli.progress import Progress
 from tunnel_tui.cli.registry import NO_WAIT
-from tunnel_tui.cli.report import failed, report
+from tunnel_tui.cli.report import failed
 from tunnel_tui.cli.watching import confirm
+from tunnel_tui.cli.work import carry_out
 from tunnel_tui.errors import InteractiveTunnelError, TunnelTuiError, UnknownTunnelError
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
 
@@ -27,18 +28,16 @@ def start(context: Context) -> int:
     specs = _specs(context)
     if len(specs) == 1:
         return _each(context, specs, lambda spec: start_tunnel(settings, spec, wait=wait), wait)
-    began = time.monotonic()
     refused = [_refusal(spec) for spec in specs if spec.interactive]
     ready = [spec for spec in specs if not spec.interactive]
-    progress = Progress(context.output)
-    try:
+
+    def work(progress: Progress) -> list[Outcome]:
+        began = time.monotonic()
         outcomes = start_tunnels(settings, ready, progress, wait=wait)
-    finally:
-        progress.finish()
-    if wait:
-        left = began + wait - time.monotonic()
-        outcomes = confirm(context, ready, outcomes, max(0.0, left))
-    return report(context, [*refused, *outcomes])
+        left = max(0.0, began + wait - time.monotonic())
+        return refused + (confirm(context, ready, outcomes, left) if wait else outcomes)
+
+    return carry_out(context, work)
 
 
 def restart(context: Context) -> int:
@@ -66,14 +65,11 @@ def stop(context: Context) -> int:
     settings = context.settings
     found = dict(_stoppable(context, text) for text in _operands(context))
     if len(found) > 1:
-        progress = Progress(context.output)
-        try:
-            outcomes = stop_tunnels(settings, list(found), progress)
-        finally:
-            progress.finish()
-        return report(context, outcomes)
+        return carry_out(context, lambda progress: stop_tunnels(settings, list(found), progress))
     [(tunnel_hash, name)] = found.items()
-    return report(context, [stop_tunnel(settings, tunnel_hash, name=name)], several=False)
+    return carry_out(
+        context, lambda _: [stop_tunnel(settings, tunnel_hash, name=name)], several=False
+    )
 
 
 def _each(
@@ -82,19 +78,23 @@ def _each(
     act: Callable[[TunnelSpec], Outcome],
     wait: float,
 ) -> int:
-    outcomes: list[Outcome] = []
-    for spec in specs:
+    """Do something to one tunnel after the other; what fails with one keeps none of the others."""
+
+    def once(spec: TunnelSpec) -> list[Outcome]:
         if spec.interactive:
-            outcomes.append(_refusal(spec))
-            continue
+            return [_refusal(spec)]
+        began = time.monotonic()
         try:
-            began = time.monotonic()
-            outcome = [act(spec)]
-            left = max(0.0, began + wait - time.monotonic())
-            outcomes += confirm(context, [spec], outcome, left) if wait else outcome
+            outcomes = [act(spec)]
         except TunnelTuiError as error:
-            outcomes.append(failed(spec, error))
-    return report(context, outcomes, several=len(specs) > 1)
+            return [failed(spec, error)]
+        left = max(0.0, began + wait - time.monotonic())
+        return confirm(context, [spec], outcomes, left) if wait else outcomes
+
+    def work(_: Progress) -> list[Outcome]:
+        return [outcome for spec in specs for outcome in once(spec)]
+
+    return carry_out(context, work, several=len(specs) > 1)
 
 
 def _refusal(spec: TunnelSpec) -> Outcome:
