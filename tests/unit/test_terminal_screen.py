@@ -4,6 +4,7 @@ import pytest
 
 from tunnel_tui.terminal.cells import PLAIN, Style
 from tunnel_tui.terminal.screen import Screen
+from tunnel_tui.terminal.widths import DROPPED, SIMPLE, classify
 
 
 def shown(*parts, columns=20, rows=4):
@@ -245,12 +246,17 @@ def test_combining_marks_share_a_cell():
 def test_every_character_is_as_wide_as_the_painter_thinks():
     from rich.cells import cell_len
 
-    screen = Screen(10, 1)
     wrong = []
     for code in [*range(0x20, 0x3000), *range(0xA000, 0xAC00), *range(0xF900, 0x20000)]:
-        screen.feed(b"\x1bc|" + chr(code).encode("utf-8", "replace") + b"|")
-        if cell_len(screen.line(0)[0][0]) != 10:
+        character, cells = classify(chr(code))
+        if cells != DROPPED and cell_len(character) != cells:
             wrong.append(hex(code))
+    assert wrong == []
+
+
+def test_the_fast_path_is_for_characters_of_one_cell_only():
+    wide = [hex(code) for code in range(0x20000) if SIMPLE.fullmatch(chr(code))]
+    wrong = [code for code in wide if classify(chr(int(code, 16))) != (chr(int(code, 16)), 1)]
     assert wrong == []
 
 

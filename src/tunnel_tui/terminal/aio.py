@@ -1,6 +1,7 @@
 """A session and its screen in an asyncio loop: reads, paints at 30 Hz, never blocks it."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from tunnel_tui.terminal.screen import Screen
@@ -39,7 +40,8 @@ class AsyncSession:
         self._last_paint = 0.0
         self._reading = -1
         self._writing = -1
-        self._watching = session.exit_fileno
+        # A duplicate, because whoever notices the end first closes the session's own.
+        self._watching = os.dup(session.exit_fileno) if session.exit_fileno >= 0 else -1
         self._done = False
         self._start_reading()
         if self._watching >= 0:
@@ -114,7 +116,7 @@ class AsyncSession:
     def _answer(self) -> None:
         """Send the screen's replies, but never into an answer that is being typed unseen."""
         reply = self.screen.take_reply()
-        if reply and not self.session.hidden:
+        if reply and not self.session.asks_unseen:
             self.session.write(reply)
             self._watch_writing()
 
@@ -145,13 +147,13 @@ class AsyncSession:
         self._on_paint()
 
     def _look_at_child(self) -> None:
-        watching = self._watching
         if self.session.check_exit() is None:
-            if watching < 0:
+            if self._watching < 0:
                 self._later("child", POLL, self._look_at_child)
             return
-        if watching >= 0:
-            self._loop.remove_reader(watching)
+        if self._watching >= 0:
+            self._loop.remove_reader(self._watching)
+            os.close(self._watching)
             self._watching = -1
         self._stop("kill")
         self._maybe_finish()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunnel_tui.terminal.child import Child
-from tunnel_tui.terminal.spawn import close_process, spawn, window_of
+from tunnel_tui.terminal.spawn import close_process, local_modes, spawn, window_of
 
 READ_SIZE = 65536
 MAX_UNWRITTEN = 1 << 20
@@ -59,15 +59,17 @@ class PtySession:
         state = "running" if self.exit_status is None else f"exit status {self.exit_status}"
         return f"<PtySession pid {self.pid}, {state}>"
 
-    # Watching ------------------------------------------------------------------------------
-
     def fileno(self) -> int:
         """Return the PTY's descriptor to wait on, -1 when it is closed."""
         return self._fd
 
     @property
     def exit_fileno(self) -> int:
-        """The pidfd that becomes readable when the child ends; -1: poll `check_exit`."""
+        """The pidfd that becomes readable when the child ends; -1: poll `check_exit`.
+
+        It is closed as soon as the end is noticed: watch a duplicate where that may happen
+        elsewhere.
+        """
         return self._child.pidfd
 
     @property
@@ -95,8 +97,6 @@ class PtySession:
         status = self._child.check_exit()
         self._process.terminated = status is not None
         return status
-
-    # Reading and writing -------------------------------------------------------------------
 
     def read_ready(self) -> bytes | None:
         """Read once; return b"" if there is nothing now, None when there never will be.
@@ -156,12 +156,16 @@ class PtySession:
     @property
     def hidden(self) -> bool:
         """Whether the child has switched echo off: what is typed now is a secret."""
-        if self._fd < 0 or not self.running:
-            return False
-        try:
-            return not termios.tcgetattr(self._fd)[3] & termios.ECHO
-        except (termios.error, OSError):
-            return False
+        return self._local_modes() & termios.ECHO == 0
+
+    @property
+    def asks_unseen(self) -> bool:
+        """Whether a line is asked with echo off, and not keys one by one as an editor does."""
+        modes = self._local_modes()
+        return modes & termios.ECHO == 0 and modes & termios.ICANON != 0
+
+    def _local_modes(self) -> int:
+        return local_modes(self._fd) if self.running else termios.ECHO
 
     def resize(self, cols: int, rows: int) -> None:
         """Set the window's size; the child gets SIGWINCH."""
@@ -170,8 +174,6 @@ class PtySession:
                 self._process.setwinsize(*window_of(cols, rows))
             except OSError:
                 pass
-
-    # Ending --------------------------------------------------------------------------------
 
     def cancel(self, grace: float = 2.0) -> float:
         """Ask the child to end (SIGTERM).

@@ -1,9 +1,10 @@
-"""Starting a program on a new pseudo-terminal."""
+"""The pseudo-terminal itself: starting a program on it, its size, its modes, its end."""
 
 import errno
 import os
 import shutil
 import signal
+import termios
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -81,6 +82,14 @@ def close_process(process: Any) -> None:
         pass
     process.closed = True
     process.fd = -1
+
+
+def local_modes(fd: int) -> int:
+    """Return a terminal's local modes (termios(3), c_lflag); a closed one echoes."""
+    try:
+        return int(termios.tcgetattr(fd)[3]) if fd >= 0 else termios.ECHO
+    except (termios.error, OSError):
+        return termios.ECHO
 
 
 def _clear_away(process: Any) -> None:
