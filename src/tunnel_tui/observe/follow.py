@@ -1,7 +1,6 @@
 """Following a log for a reader: what is new since the last look, whatever became of the file."""
 
 import os
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from tunnel_tui.observe.sanitise import decode
@@ -27,8 +26,8 @@ class LogUpdate(NamedTuple):
         more: True where there is more to read at once.
     """
 
-    reset: bool = False
-    lines: Sequence[str] = ()
+    reset: bool
+    lines: list[str]
     more: bool = False
 
 
@@ -66,7 +65,7 @@ class LogFollower:
             return self._poll()
         except OSError:
             self.close()
-            return LogUpdate()
+            return LogUpdate(False, [])
 
     def close(self) -> None:
         """Let go of the file; a later poll takes it up again from its start."""
@@ -81,7 +80,7 @@ class LogFollower:
         reset = False
         if self._fd is None:
             if not self._attach():
-                return LogUpdate()
+                return LogUpdate(False, [])
             reset = True
         elif self._replaced():
             rest = self._read_new()
@@ -89,7 +88,7 @@ class LogFollower:
                 return rest  # the old file first, to its end
             self.close()
             if not self._attach():
-                return LogUpdate(reset=True)
+                return LogUpdate(True, [])
             reset = True
         elif self._rewritten():
             self._partial, self._dropped = b"", 0
@@ -148,7 +147,7 @@ class LogFollower:
             # Nobody has finished this line for a whole poll: show it as it is.
             lines.append(decode(self._partial))
             self._partial = b""
-        return LogUpdate(lines=lines, more=self._offset < size)
+        return LogUpdate(False, lines, self._offset < size)
 
     def _split(self, data: bytes) -> list[str]:
         first, feed, rest = data.partition(b"\n")

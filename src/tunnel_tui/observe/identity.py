@@ -92,7 +92,8 @@ def control_socket_of(argv: Sequence[str]) -> str:
 
 def is_login(remote_host: str, argv: Sequence[str]) -> bool:
     """Tell whether a command line is the login that a remote host's tunnels share."""
-    return os.path.basename(control_socket_of(argv)) == LOGIN_PREFIX + login_id(remote_host)
+    name = os.path.basename(control_socket_of(argv))
+    return name.startswith(LOGIN_PREFIX) and name == LOGIN_PREFIX + login_id(remote_host)
 
 
 def find_tagged(state_file: str | None = None, known: Container[int] = ()) -> list[OurProcess]:
@@ -139,7 +140,7 @@ def belongs_to(pid: int, state_file: str) -> bool:
 
 def speaks(argv: Sequence[str]) -> bool:
     """True where the ssh was told to print the line that confirms the forward."""
-    return any("LogVerbose=" in word and "client_loop" in word for word in argv)
+    return "client_loop" in "\0".join(argv).partition("LogVerbose=")[2].partition("\0")[0]
 
 
 def forwards_of(argv: Sequence[str]) -> list[tuple[str, str]]:

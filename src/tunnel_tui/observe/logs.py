@@ -97,6 +97,8 @@ _WARNINGS = (
     "Error",
     "received signal",
 )
+_HARMLESS = ("open failed: connect failed",)
+"""The far service refused one connection; the tunnel stands."""
 _DIM = (
     "pledge:",
     "Transferred: sent",
@@ -111,6 +113,7 @@ _DIM = (
 def classify(line: str) -> LineClass:
     """Say what a line means: a start, success, failure, a warning, or noise."""
     for words, meaning in (
+        (_HARMLESS, LineClass.WARNING),
         (_FAILURES, LineClass.FAILURE),
         (_SUCCESSES, LineClass.SUCCESS),
         (_MARKERS, LineClass.MARKER),

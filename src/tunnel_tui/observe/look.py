@@ -164,7 +164,8 @@ class Look:
             detail = f"waiting (attempt {past.attempts + 1} next)" if past.attempts else "waiting"
         elif run.partial or (run.void and reason is not None and not reason.transient):
             detail = "connected, but the forward does not stand"
-        elif past.stood or past.attempts > 1:
+        elif past.attempts > 1 or (past.stood and (past.attempts or past.reason)):
+            # (Stood, nothing since: it came up between two reads of this look.)
             detail = f"reconnecting (attempt {max(1, past.attempts)})"
         else:
             detail = "connecting"

@@ -124,55 +124,52 @@ class RunReader:
 
     def _read_back(self, fd: int, end: int, success: bytes) -> Run:
         """Search backwards for the success line, no further than the beginning of its run."""
-        after = b""  # what stands behind the block under search
-        size = TAIL
-        position = end
+        position, size, behind = end, TAIL, b""
         while position > 0 and end - position < LOG_CAP:
             begin = max(0, position - size)
-            block = os.pread(fd, position - begin, begin)
-            found = self._judge(fd, begin, block, after, success)
-            if found is not None:
-                return found
-            after = block + after[:_OVERLAP] if len(after) < _BLOCK * 4 else block + after
-            position = begin
-            size = _BLOCK
-        return self._in_old_copy(after, success) if position == 0 else Run()
+            data = os.pread(fd, position - begin, begin) + behind
+            start, found = _start_of_run(data), data.rfind(success)
+            if start > found:
+                return Run(known=True, starts=_count(data, start))
+            if found >= 0:
+                return _confirmed(fd, begin + found, end)
+            position, size, behind = begin, _BLOCK, data[:_OVERLAP]
+        return self._in_old_copy(fd, end, success) if position == 0 else Run()
 
-    def _judge(self, fd: int, begin: int, block: bytes, after: bytes, success: bytes) -> Run | None:
-        data = block + after[:_OVERLAP]
-        start = _start_of_run(data)
-        found = data.rfind(success)
-        if found < 0 and start < 0:
-            return None
-        if start > found:
-            return Run(known=True, starts=_count(data, start))
-        if start < 0 and begin > 0:
-            # The beginning of this run stands shortly before: it has the count and the binds.
-            before = os.pread(fd, min(begin, TAIL), max(0, begin - TAIL))
-            data, found = before + data, found + len(before)
-            start = _start_of_run(data[:found])
-        else:
-            start = _start_of_run(data[:found])
-        behind = data[found:] + after[_OVERLAP:]
-        partial = _line_with(data[max(start, 0) : found], b": Address already in use")
-        return Run(True, True, _void(behind), partial, _count(data, start))
-
-    def _in_old_copy(self, after: bytes, success: bytes) -> Run:
+    def _in_old_copy(self, fd: int, end: int, success: bytes) -> Run:
         """Look into `<path>.1`, where capping has put what the log had before."""
-        fd = open_for_reading(f"{self.path}.1")
-        if fd is None:
+        old = open_for_reading(f"{self.path}.1")
+        if old is None:
             return Run()
         try:
-            end = os.fstat(fd).st_size
-            data = os.pread(fd, 2 * LOG_CAP, max(0, end - 2 * LOG_CAP))
+            size = os.fstat(old).st_size
+            first = max(0, size - 2 * LOG_CAP)
+            data = os.pread(old, 2 * LOG_CAP, first)
+            found, start = data.rfind(success), _start_of_run(data)
+            if found < 0 or start > found:
+                return Run(known=start >= 0, starts=_count(data, start))
+            run = _confirmed(old, first + found, size)
         finally:
-            os.close(fd)
-        found, start = data.rfind(success), _start_of_run(data)
-        if found < 0 or start > found:
-            return Run(known=start >= 0, starts=_count(data, start))
-        start = _start_of_run(data[:found])
-        partial = _line_with(data[max(start, 0) : found], b": Address already in use")
-        return Run(True, True, _void(data[found:]) or _void(after), partial, _count(data, start))
+            os.close(old)
+        return run if run.void else run._replace(void=_void_within(fd, 0, end))
+
+
+def _confirmed(fd: int, at: int, end: int) -> Run:
+    """Judge the run whose success line stands at byte `at`: what came before it, and after."""
+    begin = max(0, at - TAIL)
+    before = os.pread(fd, at - begin, begin)
+    start = _start_of_run(before)
+    partial = _line_with(before[max(start, 0) :], b": Address already in use")
+    return Run(True, True, _void_within(fd, at, end), partial, _count(before, start))
+
+
+def _void_within(fd: int, begin: int, end: int) -> str:
+    while begin < end:
+        void = _void(os.pread(fd, _BLOCK + _OVERLAP, begin))
+        if void:
+            return void
+        begin += _BLOCK
+    return ""
 
 
 def proving_lines(fd: int, end: int) -> bytes:

@@ -60,7 +60,7 @@ def parse_line(line: str) -> TunnelEntry | None:
     pid = int(pid_text)
     if not 1 < pid <= MAX_PID or len(tunnel_hash) != 32 or not _HEX.issuperset(tunnel_hash):
         return None
-    if not remote_host or not (line.isprintable() or _only_tabs_unprintable(line)):
+    if not remote_host or not (line.replace("\t", "").isprintable() or _is_harmless(line)):
         return None
     try:
         parse_endpoint(remote_port)
@@ -70,7 +70,7 @@ def parse_line(line: str) -> TunnelEntry | None:
     return TunnelEntry(remote_host, remote_port, local_port, direction, name, tunnel_hash, pid)
 
 
-def _only_tabs_unprintable(line: str) -> bool:
+def _is_harmless(line: str) -> bool:
     # Control characters and lone surrogates (bytes that are no UTF-8) make a line unfit to act
     # on; joiners and other format characters are part of honest names.
     return not any(

@@ -126,10 +126,12 @@ class Subject:
 def _forward(spec: TunnelSpec, argv: tuple[str, ...], mode: DirectionMode) -> Forward:
     """Choose the forward that the command line has, in whatever direction mode it was started."""
     given = set(forwards_of(argv))
-    forwards = [spec.forward(candidate) for candidate in (mode, *DirectionMode)]
-    for forward in forwards:
+    forwards = []
+    for candidate in (mode, *(other for other in DirectionMode if other is not mode)):
+        forward = spec.forward(candidate)
         if (forward.kind.value[1:], forward.argument) in given:
             return forward
+        forwards.append(forward)
     # Spelt differently (socket paths are made absolute): go by the kind.
     kinds = {kind for kind, _ in given}
     return next((found for found in forwards if found.kind.value[1:] in kinds), forwards[0])
