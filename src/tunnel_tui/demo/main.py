@@ -148,8 +148,8 @@ def hint_of(stage: Stage) -> str:
     for spec in load_config(stage.settings.config_file).tunnels:
         if spec.name in stage.starts and not spec.interactive:
             listener = spec.forward().listener
-            return f"demo: curl {listener} answers; quitting leaves nothing behind"
-    return "demo: quitting leaves nothing behind"
+            return f"demo: try curl {listener}; nothing of it stays"
+    return "demo: nothing of it stays"
 
 
 def _open_app(stage: Stage) -> int:
