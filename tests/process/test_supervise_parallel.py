@@ -109,7 +109,7 @@ def test_fifty_parallel_starts_and_stops_three_times(
     configure(home, specs)
     hashes = {spec.hash for spec in specs}
     state = StateFile(home.settings.state_file)
-    for _ in range(3):
+    for round_number in range(3):
         run_all(home, [("start", spec.hash, "0") for spec in specs])
         read = state.read()
         assert {entry.hash for entry in read.entries} == hashes, "no entry lost"
@@ -117,14 +117,15 @@ def test_fifty_parallel_starts_and_stops_three_times(
         assert tagged(home) == dict.fromkeys(hashes, 1), "none doubled"
         assert {entry.pid for entry in read.entries} == set(home.processes("autossh"))
 
-        # Half stop while the other half starts once more.
-        run_all(
-            home,
-            [("stop" if n % 2 else "start", spec.hash, "0") for n, spec in enumerate(specs)],
-        )
-        kept = {spec.hash for spec in specs[::2]}
-        assert {entry.hash for entry in state.read().entries} == kept
-        assert tagged(home) == dict.fromkeys(kept, 1)
+        if round_number == 1:
+            # Half stop while the other half starts once more.
+            run_all(
+                home,
+                [("stop" if n % 2 else "start", spec.hash, "0") for n, spec in enumerate(specs)],
+            )
+            kept = {spec.hash for spec in specs[::2]}
+            assert {entry.hash for entry in state.read().entries} == kept
+            assert tagged(home) == dict.fromkeys(kept, 1)
 
         run_all(home, [("stop", spec.hash) for spec in specs])
         assert home.state_file.read_text() == ""

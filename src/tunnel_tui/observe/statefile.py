@@ -12,6 +12,7 @@ import stat as stat_bits
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.errors import FileRefusedError, LockHeldError, StateFileError
@@ -49,6 +50,7 @@ class StateRead(NamedTuple):
     problem: str = ""
 
 
+@lru_cache(maxsize=2048)
 def parse_line(line: str) -> TunnelEntry | None:
     """Read one line of the state file; None where it cannot be acted on."""
     fields = line.split("\t")

@@ -7,6 +7,7 @@ autossh of a shell script and has the entry's forward and host.
 """
 
 import os
+import time
 from collections.abc import Iterable
 
 from tunnel_tui.model import TunnelEntry
@@ -27,11 +28,25 @@ def find_tagged(settings: Settings) -> Tagged:
     Another state file on the same machine (a demo, a second user, a container that shares the
     process table) may hold tunnels of the same hash: they are not ours to touch.
     """
+    _wait_for_arguments()
     found: Tagged = {}
     for process in identity.find_tagged():
         if _belongs(settings, process.stat.pid):
             found.setdefault(process.hash, []).append(process)
     return found
+
+
+def _wait_for_arguments() -> None:
+    """Give programs that have just been executed the moment they need to show their arguments.
+
+    execve(2) lets go of the parent, and of its locks, before the arguments can be read.
+    """
+    deadline = time.monotonic() + 0.2
+    for stat in proc.scan(identity.PROGRAMS):
+        while not proc.command_line(stat.pid) and proc.is_alive(stat.pid):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.0005)
 
 
 def registered(entry: TunnelEntry) -> ProcessStat | None:

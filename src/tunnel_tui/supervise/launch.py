@@ -63,7 +63,11 @@ def launch(
         )
     state = StateFile(settings.state_file)
     with state.lock_tunnel(spec.hash, LOCK_TIMEOUT):
-        running = _running(state, spec, census or Census(settings))
+        if census is None or os.path.lexists(settings.log_file(spec.hash)):
+            # A log without a live entry: a start may have been killed a moment ago, and what it
+            # has spawned be on its way. Only a look from under the lock is sure to see that.
+            census = Census(settings)
+        running = _running(state, spec, census)
         if running is not None:
             return running, None
         started = _start(settings, state, spec)
