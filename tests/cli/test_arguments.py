@@ -61,7 +61,6 @@ def test_double_dash_ends_options():
         (["-c"], "-c needs a value"),
         (["list", "-c", ""], "is empty"),
         (["list", "--json=yes"], "takes no value"),
-        (["auth", "web"], "unknown command: auth"),
     ],
 )
 def test_wrong_use_is_explained(words, message):

@@ -22,12 +22,12 @@ def auth(context: Context) -> int:
     context.good_config()
     everything = context.arguments.flag(ALL)
     specs = _all(context) if everything else [_named(context, text) for text in _operands(context)]
-    if not specs:
-        if everything:
-            context.output.info("no interactive tunnel needs a login")
-            return codes.OK
+    if not specs and not everything:
         context.output.error("which tunnel?", "tunnel-tui auth <tunnel>, or auth --all")
         return codes.USAGE
+    if not specs:
+        context.output.info("no interactive tunnel needs a login")
+        return codes.OK
     outcomes: list[Outcome] = []
     for spec in specs:
         if spec.hash not in {outcome.hash for outcome in outcomes}:
@@ -114,8 +114,10 @@ def _log_in(context: Context, spec: TunnelSpec) -> Outcome:
             minutes = f"{PROMPT_TIMEOUT / 60:g} minutes"
             raise TunnelTuiError("the login was ended", f"nobody typed anything for {minutes}")
         reason = login.reason(ended.lines)
+        if ended.status < 0:
+            raise TunnelTuiError("the login was cancelled", "nothing was started")
         if reason is None:
-            raise TunnelTuiError("the login was cancelled or failed", f"ssh ended: {ended.status}")
+            raise TunnelTuiError("the login failed", f"ssh ended with status {ended.status}")
         raise TunnelTuiError(reason.text, reason.evidence, reason.advice)
     finally:
         login.close()

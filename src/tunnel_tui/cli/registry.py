@@ -60,6 +60,8 @@ GLOBAL_OPTIONS = (
 
 JSON = Option("--json", "print JSON for programs")
 FULL = Option("--full", "stop every tunnel first instead of keeping those that did not change")
+ALL = Option("--all", "every interactive tunnel that is not up, one host after the other")
+YES = Option("--yes", "bring up the other tunnels of the host without asking", "-y")
 NO_WAIT = Option("--no-wait", "return as soon as the process is there")
 LONG = Option("--long", "add reasons, advice and processes, as on a terminal", "-l")
 QUIET = Option("--quiet", "say nothing but errors", "-q")
@@ -162,6 +164,17 @@ COMMANDS: dict[str, Command] = {
     ),
     "show-tunnel": Command(
         "show", "show_tunnel", "one", "everything about one tunnel", ("<tunnel>",), (JSON,), _NAMING
+    ),
+    "auth": Command(
+        "auth",
+        "auth",
+        "one",
+        "log in for interactive tunnels: password, code, host key",
+        ("[tunnel ...]",),
+        (ALL, YES, JSON, QUIET),
+        f"{_NAMING}\n"
+        "One login carries all interactive tunnels of a remote host. Exit code 0 only when the\n"
+        "tunnel carries traffic.",
     ),
     "config": Command("listing", "config", "config", "the paths in use", (), (JSON,)),
     "validate": Command(

@@ -23,13 +23,14 @@ def start(context: Context) -> int:
         TunnelTuiError: the file has mistakes, or no tunnel goes by a name.
     """
     from tunnel_tui.supervise.lifecycle import start_tunnel, start_tunnels
+    from tunnel_tui.supervise.login import needs_login
 
     settings, wait = context.settings, _patience(context)
     specs = _specs(context)
     if len(specs) == 1:
         return _each(context, specs, lambda spec: start_tunnel(settings, spec, wait=wait), wait)
-    refused = [_refusal(spec) for spec in specs if spec.interactive]
-    ready = [spec for spec in specs if not spec.interactive]
+    refused = [_refusal(spec) for spec in specs if needs_login(settings, spec)]
+    ready = [spec for spec in specs if spec.hash not in {outcome.hash for outcome in refused}]
 
     def work(progress: Progress) -> list[Outcome]:
         began = time.monotonic()
@@ -81,11 +82,11 @@ def _each(
     """Do something to one tunnel after the other; what fails with one keeps none of the others."""
 
     def once(spec: TunnelSpec) -> list[Outcome]:
-        if spec.interactive:
-            return [_refusal(spec)]
         began = time.monotonic()
         try:
             outcomes = [act(spec)]
+        except InteractiveTunnelError:
+            return [_refusal(spec)]
         except TunnelTuiError as error:
             return [failed(spec, error)]
         left = max(0.0, began + wait - time.monotonic())
