@@ -161,7 +161,7 @@ class FakeFollower:
 
     def poll(self) -> LogUpdate:
         with self._engine.lock:
-            return self._engine.news.pop(self._key, LogUpdate())
+            return self._engine.news.pop(self._key, LogUpdate(False, []))
 
     def close(self) -> None:
         pass

@@ -12,6 +12,8 @@ from tunnel_tui.tui.present import clean
 
 MOST = 3
 """Toasts of single deaths at a time; more become one."""
+MOST_ADVICE = 110
+"""Characters of advice in a toast; all of it stands above the log."""
 LIFETIME = 8.0
 """Seconds that a toast stays."""
 
@@ -52,7 +54,10 @@ def explain_death(reason: Reason | None) -> str:
     """Put reason and advice under each other."""
     if reason is None:
         return "it left no reason; its log may tell"
-    return "\n".join(clean(part) for part in (reason.text, reason.advice) if part)
+    advice = clean(reason.advice)
+    if len(advice) > MOST_ADVICE:
+        advice = advice[:MOST_ADVICE].rsplit(" ", 1)[0] + " …"
+    return "\n".join(part for part in (clean(reason.text), advice) if part)
 
 
 def summarise(names: Sequence[str], most: int = 4) -> str:

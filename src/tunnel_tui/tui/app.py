@@ -33,6 +33,9 @@ from tunnel_tui.tui.screens.mistakes import Mistakes
 from tunnel_tui.tui.theme import THEMES, choose_theme
 from tunnel_tui.tui.widgets.header import Header, HeaderState
 
+TOAST_DELAY = 0.08
+"""Seconds by which a toast comes after the change in the table."""
+
 
 class TunnelApp(App[int]):
     """See, start and stop every tunnel of this machine. Leaving it touches none."""
@@ -109,8 +112,10 @@ class TunnelApp(App[int]):
         snapshot = self.context.snapshot = delivery.snapshot
         self.context.rows.update(snapshot.statuses, snapshot.taken_at)
         self._main.take_in()
-        self._announcer.announce(delivery.changes)
         self._show_header()
+        if delivery.changes:
+            # A toast is laid out anew each time: the badge must not wait for it.
+            self.set_timer(TOAST_DELAY, lambda: self._announcer.announce(delivery.changes))
         if isinstance(self.screen, Mistakes) and snapshot.broken is None:
             self.screen.dismiss()
 

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual import events
@@ -16,7 +15,7 @@ from tunnel_tui.model import State
 from tunnel_tui.tui.bindings import SECTIONS, key_text
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import STATE_TONES, Tone
-from tunnel_tui.tui.widgets.line import TONE_CLASSES
+from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
 
 MEANINGS = {
     State.RUNNING: "traffic passes",
@@ -27,7 +26,7 @@ MEANINGS = {
 }
 
 
-class HelpPage(Static):
+class HelpPage(Static, Toned):
     """The page of keys."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
@@ -35,9 +34,6 @@ class HelpPage(Static):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(id="help-page")
         self._glyphs = glyphs
-
-    def _style(self, tone: Tone) -> Style:
-        return self.get_component_rich_style(f"tone--{tone.value}", partial=True)
 
     def on_resize(self, event: events.Resize) -> None:
         """Set the sections in two columns where there is room."""
@@ -60,11 +56,11 @@ class HelpPage(Static):
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=8, no_wrap=True)
         grid.add_column()
-        grid.add_row("", Text(title, self._style(Tone.FAINT)))
+        grid.add_row("", Text(title, self.tone_style(Tone.FAINT)))
         for key in keys:
             grid.add_row(
-                Text(key_text(key), self._style(Tone.KEY), justify="right"),
-                Text(key.tooltip, self._style(Tone.PLAIN)),
+                Text(key_text(key), self.tone_style(Tone.KEY), justify="right"),
+                Text(key.tooltip, self.tone_style(Tone.PLAIN)),
             )
         grid.add_row("", "")
         return grid
@@ -76,8 +72,8 @@ class HelpPage(Static):
         for state, meaning in MEANINGS.items():
             label = f" {self._glyphs.badges[state]} {state.value}"
             grid.add_row(
-                Text(label, self._style(STATE_TONES[state])),
-                Text(meaning, self._style(Tone.DIM)),
+                Text(label, self.tone_style(STATE_TONES[state])),
+                Text(meaning, self.tone_style(Tone.DIM)),
             )
         return grid
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,10 +13,10 @@ from textual.widgets import Static
 
 from tunnel_tui.model import Problem
 from tunnel_tui.tui.present import Tone, clean
-from tunnel_tui.tui.widgets.line import TONE_CLASSES
+from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
 
 
-class MistakesPage(Static):
+class MistakesPage(Static, Toned):
     """Line number, key, and what is wrong, one under the other."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
@@ -26,9 +25,6 @@ class MistakesPage(Static):
         super().__init__()
         self._problems = problems
 
-    def _style(self, tone: Tone) -> Style:
-        return self.get_component_rich_style(f"tone--{tone.value}", partial=True)
-
     def on_mount(self) -> None:
         """Set the page."""
         grid = Table.grid(padding=(0, 2))
@@ -36,15 +32,15 @@ class MistakesPage(Static):
         grid.add_column()
         for problem in self._problems:
             tone = Tone.DEAD if problem.fatal else Tone.WARNING
-            text = Text(clean(problem.message), self._style(tone))
+            text = Text(clean(problem.message), self.tone_style(tone))
             if problem.key:
-                text = Text(f"{clean(problem.key)}  ", self._style(Tone.NAME)) + text
+                text = Text(f"{clean(problem.key)}  ", self.tone_style(Tone.NAME)) + text
             if problem.value:
-                text.append(f"\nfound {clean(problem.value)}", self._style(Tone.DIM))
+                text.append(f"\nfound {clean(problem.value)}", self.tone_style(Tone.DIM))
             if problem.allowed:
-                text.append(f"\n{clean(problem.allowed)}", self._style(Tone.DIM))
+                text.append(f"\n{clean(problem.allowed)}", self.tone_style(Tone.DIM))
             where = f"line {problem.line}" if problem.line else ""
-            grid.add_row(Text(where, self._style(Tone.DIM)), text)
+            grid.add_row(Text(where, self.tone_style(Tone.DIM)), text)
         self.update(grid)
 
 

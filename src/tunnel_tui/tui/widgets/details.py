@@ -25,7 +25,7 @@ from tunnel_tui.tui.present import (
     duration,
     explain,
 )
-from tunnel_tui.tui.widgets.line import TONE_CLASSES
+from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
 
 WIDE = 110
 """From this width on the ladder stands beside the facts, not below them."""
@@ -70,11 +70,12 @@ def _state(status: TunnelStatus, glyphs: Glyphs, now: float) -> str:
     return f" {glyphs.dot} ".join(part for part in parts if part)
 
 
-class Details(VerticalScroll, can_focus=True):
+class Details(VerticalScroll, Toned, can_focus=True):
     """A page of labelled lines; long ones wrap under their own beginning."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings.LOG_SCROLL]
     COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings.LOG_SCROLL]
 
     def __init__(self, mode: DirectionMode, glyphs: Glyphs) -> None:
         super().__init__(id="details")
@@ -122,12 +123,9 @@ class Details(VerticalScroll, can_focus=True):
         self._drawn = drawn
         text.update(self._page(facts, wide))
 
-    def _style(self, tone: Tone) -> Style:
-        return self.get_component_rich_style(f"tone--{tone.value}", partial=True)
-
     def _page(self, facts: Sequence[Fact], wide: bool) -> Table:
-        left = make_grid(facts, self._style)
-        ladder = make_ladder(self._layers, self._glyphs, self._style)
+        left = make_grid(facts, self.tone_style)
+        ladder = make_ladder(self._layers, self._glyphs, self.tone_style)
         page = Table.grid(padding=(0, 4), expand=True)
         page.add_column(ratio=3)
         if wide:

@@ -7,6 +7,8 @@ from rich.text import Text
 from textual.widgets import Static
 
 from tunnel_tui.model import Problem
+from tunnel_tui.tui.present import Span, Tone, clean
+from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
 
 SAMPLE = """\
 tunnels:
@@ -17,8 +19,8 @@ tunnels:
 """
 
 
-def teach(path: str, exists: bool, problems: Sequence[Problem]) -> list[tuple[str, str]]:
-    """Compose the lines as (tone, text).
+def teach(path: str, exists: bool, problems: Sequence[Problem]) -> list[Span]:
+    """Compose the page, one span a line.
 
     Args:
         path: the config file that was looked for.
@@ -26,27 +28,23 @@ def teach(path: str, exists: bool, problems: Sequence[Problem]) -> list[tuple[st
         problems: its mistakes.
     """
     if exists and problems:
-        head = [("warning", "The config cannot be used yet"), ("", "")]
-        return head + [("plain", str(problem)) for problem in problems]
-    first = "No tunnels are configured" if exists else "There is no config yet"
-    look = "looked in" if not exists else "it is"
-    lines = [("name", first), ("dim", f"{look} {path}"), ("", "")]
-    lines.append(("plain", "Write this into it; the table appears by itself:"))
-    lines.append(("", ""))
-    return lines + [("accent", f"  {line}") for line in SAMPLE.splitlines()]
+        head = [Span("The config cannot be used yet", Tone.WARNING), Span("")]
+        return head + [Span(clean(str(problem))) for problem in problems]
+    return [
+        Span("No tunnels are configured" if exists else "There is no config yet", Tone.NAME),
+        Span(f"{'the file is' if exists else 'looked in'} {clean(path)}", Tone.DIM),
+        Span(""),
+        Span("Write this into it; the table appears by itself:"),
+        Span(""),
+        *(Span(f"  {line}", Tone.ACCENT) for line in SAMPLE.splitlines()),
+    ]
 
 
-class Empty(Static):
+class Empty(Static, Toned):
     """A page in place of the table."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"tone--{name}" for name in ("warning", "plain", "name", "dim", "accent")
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
 
-    def show(self, lines: Sequence[tuple[str, str]]) -> None:
-        """Show lines of (tone, text)."""
-        page = Text()
-        for tone, text in lines:
-            style = self.get_component_rich_style(f"tone--{tone}", partial=True) if tone else ""
-            page.append(f"{text}\n", style)
-        self.update(page)
+    def show(self, lines: Sequence[Span]) -> None:
+        """Show these lines."""
+        self.update(Text("\n").join(Text(text, self.tone_style(tone)) for text, tone, _ in lines))

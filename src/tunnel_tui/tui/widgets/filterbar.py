@@ -30,6 +30,7 @@ class FilterBar(Horizontal):
     def __init__(self) -> None:
         super().__init__(id="filter-bar")
         self.display = False
+        self._count = ""
 
     def compose(self) -> ComposeResult:
         """Lay out prompt, input and count."""
@@ -49,7 +50,10 @@ class FilterBar(Horizontal):
 
     def count(self, shown: int, of: int) -> None:
         """Say how many rows the filter lets through."""
-        self.query_one("#filter-count", Static).update(f"{shown} of {of} ")
+        text = f"{shown} of {of} "
+        if self.display and text != self._count:
+            self._count = text
+            self.query_one("#filter-count", Static).update(text)
 
     def action_clear(self) -> None:
         """Show all rows again."""

@@ -13,9 +13,33 @@ from tunnel_tui.tui.present import Span, Tone, width_of
 TONE_CLASSES = frozenset(f"tone--{tone.value}" for tone in Tone)
 
 
-def tone_style(widget: Widget, tone: Tone) -> Style:
-    """Look up what a tone looks like on `widget`: only what the style sheet says of it."""
-    return widget.get_component_rich_style(f"tone--{tone.value}", partial=True)
+class Toned(Widget):
+    """A widget that knows what each tone looks like on it; looking it up every time is slow."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
+    _tones: dict[Tone, Style] | None = None
+    _base: Style | None = None
+
+    def tone_style(self, tone: Tone) -> Style:
+        """Look up what a tone looks like: only what the style sheet says of it."""
+        if self._tones is None:
+            self._tones = {}
+        if tone not in self._tones:
+            name = f"tone--{tone.value}"
+            self._tones[tone] = self.get_component_rich_style(name, partial=True)
+        return self._tones[tone]
+
+    @property
+    def base_style(self) -> Style:
+        """The widget's own colours."""
+        if self._base is None:
+            self._base = self.rich_style
+        return self._base
+
+    def notify_style_update(self) -> None:
+        """Look everything up again."""
+        self._tones = self._base = None
+        super().notify_style_update()
 
 
 def spans_width(spans: Iterable[Span]) -> int:
@@ -24,18 +48,18 @@ def spans_width(spans: Iterable[Span]) -> int:
 
 
 def make_strip(
-    widget: Widget, spans: Sequence[Span], width: int, over: Style | None = None
+    widget: Toned, spans: Sequence[Span], width: int, over: Style | None = None
 ) -> Strip:
     """Draw spans as one line of exactly `width` cells; `over` adds to the widget's own style."""
     segments = []
     for text, tone, action in spans:
         if not text:
             continue
-        style = tone_style(widget, tone)
+        style = widget.tone_style(tone)
         if action:
             style += Style(meta={"@click": action})
         segments.append(Segment(text, style))
-    base = widget.rich_style if over is None else widget.rich_style + over
+    base = widget.base_style if over is None else widget.base_style + over
     return Strip(segments).adjust_cell_length(width).apply_style(base)
 
 
@@ -44,10 +68,9 @@ def inner_width(widget: Widget) -> int:
     return widget.scrollable_content_region.width
 
 
-class LineWidget(Widget):
+class LineWidget(Toned):
     """A widget of one line that repaints only when its spans change."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
     DEFAULT_CSS = "LineWidget { height: 1; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002

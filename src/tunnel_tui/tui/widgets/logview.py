@@ -14,7 +14,7 @@ from tunnel_tui.tui import bindings
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.logbuffer import LogBuffer, LogLine
 from tunnel_tui.tui.present import Span, Tone, fit, log_level_tone
-from tunnel_tui.tui.widgets.line import TONE_CLASSES, inner_width, make_strip
+from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned, inner_width, make_strip
 
 PREFIX = 20
 """Cells of marker, time and source before the text."""
@@ -22,11 +22,12 @@ NARROW = 64
 """Below this width the source is left out."""
 
 
-class LogView(ScrollView, can_focus=True):
+class LogView(ScrollView, Toned, can_focus=True):
     """Shows a `LogBuffer`, drawing only the rows in sight."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings.LOG_SCROLL]
     COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings.LOG_SCROLL]
 
     class Changed(Message):
         """Following, wrapping or the number of unseen lines changed."""

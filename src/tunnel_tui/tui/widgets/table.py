@@ -21,7 +21,7 @@ from tunnel_tui.tui.columns import Columns, plan_columns, wanted_widths
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import Ends, Span, ends, host_label
 from tunnel_tui.tui.rows import Row
-from tunnel_tui.tui.widgets.line import TONE_CLASSES, LineWidget, inner_width, make_strip
+from tunnel_tui.tui.widgets.line import TONE_CLASSES, LineWidget, Toned, inner_width, make_strip
 from tunnel_tui.tui.widgets.rowline import draw_heads, draw_row
 
 
@@ -44,7 +44,7 @@ class TableHead(LineWidget):
         return draw_heads(self._columns, self._glyphs) if self._columns else ()
 
 
-class TunnelTable(ScrollView, can_focus=True):
+class TunnelTable(ScrollView, Toned, can_focus=True):
     """All tunnels, one line each; the cursor stays on its tunnel whatever moves."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings.TABLE]
@@ -75,6 +75,7 @@ class TunnelTable(ScrollView, can_focus=True):
         self._ends: dict[str, Ends] = {}
         self._wanted = wanted_widths((), (), ())
         self._columns = plan_columns(80, self._wanted, glyphs)
+        self._drawn: dict[int, list[Span]] = {}
         self._cursor = 0
         self._key: str | None = None
 
@@ -101,16 +102,15 @@ class TunnelTable(ScrollView, can_focus=True):
 
     def show(self, rows: list[Row]) -> None:
         """Show these rows, in this order."""
-        before, self._rows = self._rows, rows
+        before, self._rows = len(self._rows), rows
         place = next((i for i, row in enumerate(rows) if row.key == self._key), None)
         moved = place is not None and place != self._cursor
         in_sight = self._in_sight(self._cursor)
         self._cursor = place if place is not None else max(0, min(self._cursor, len(rows) - 1))
-        if len(before) != len(rows):
+        if before != len(rows):
             self.virtual_size = Size(inner_width(self), len(rows))
             self.refresh()
-        else:
-            self._refresh_changed(before)
+        self.tick()
         if moved and in_sight:
             self._bring_into_sight()
         self._settle()
@@ -126,8 +126,11 @@ class TunnelTable(ScrollView, can_focus=True):
         self._settle()
 
     def tick(self) -> None:
-        """Let the time columns go on; repaints the rows in sight whose text changed."""
-        self._refresh_changed(self._rows)
+        """Repaint the rows in sight that are drawn otherwise now; time goes on."""
+        top, now = self.scroll_offset.y, time.time()
+        for index in range(top, min(top + self.size.height, len(self._rows))):
+            if self._drawn.get(index) != self._draw(index, now):
+                self.refresh_line(index)
 
     def _settle(self) -> None:
         key = self._rows[self._cursor].key if self._rows else None
@@ -135,12 +138,11 @@ class TunnelTable(ScrollView, can_focus=True):
             self._key = key
             self.post_message(self.Highlighted(key))
 
-    def _refresh_changed(self, before: Sequence[Row]) -> None:
-        top = self.scroll_offset.y
-        for index in range(top, min(top + self.size.height, len(self._rows))):
-            row = self._rows[index]
-            if before[index] is not row or row.status.since is not None:
-                self.refresh_line(index)
+    def _draw(self, index: int, now: float) -> list[Span]:
+        row = self._rows[index]
+        both = self._ends.get(row.key) or ends(row.status.spec, self._mode)
+        chosen = index == self._cursor
+        return draw_row(row, both, self._columns, self._glyphs, now, chosen=chosen)
 
     def _in_sight(self, index: int) -> bool:
         return 0 <= index - self.scroll_offset.y < self.size.height
@@ -160,10 +162,10 @@ class TunnelTable(ScrollView, can_focus=True):
         width = inner_width(self)
         if index >= len(self._rows):
             return make_strip(self, (), width)
-        row, chosen = self._rows[index], index == self._cursor
-        both = self._ends.get(row.key) or ends(row.status.spec, self._mode)
-        spans = draw_row(row, both, self._columns, self._glyphs, time.time(), chosen=chosen)
-        over = self.get_component_rich_style("table--cursor", partial=True) if chosen else None
+        spans = self._drawn[index] = self._draw(index, time.time())
+        over = None
+        if index == self._cursor:
+            over = self.get_component_rich_style("table--cursor", partial=True)
         return make_strip(self, spans, width, over)
 
     def on_resize(self) -> None:

@@ -9,12 +9,12 @@ from textual.widgets import Static
 from tunnel_tui.model import State, TunnelStatus
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import STATE_TONES, Span, Tone, clean, reason_spans
-from tunnel_tui.tui.widgets.line import TONE_CLASSES, tone_style
+from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
 
 UNCONFIGURED = "not in the config: x stops it, and it cannot be started from here"
 
 
-class Verdict(Static):
+class Verdict(Static, Toned):
     """Reason and advice of one tunnel; hidden where there is nothing to say."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
@@ -32,7 +32,7 @@ class Verdict(Static):
             return
         self._shown = spans
         self.display = bool(spans)
-        self.update(Text.assemble(*((span.text, tone_style(self, span.tone)) for span in spans)))
+        self.update(Text.assemble(*((span.text, self.tone_style(span.tone)) for span in spans)))
 
 
 def compose_verdict(status: TunnelStatus, glyphs: Glyphs) -> Sequence[Span]:
