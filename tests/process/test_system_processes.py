@@ -74,6 +74,11 @@ def test_spawned_process_leads_its_own_session(start):
     assert 0 <= time.time() - proc.start_time(stat) < 60
 
 
+def test_identity_can_be_proven_at_once(start):
+    """A client that looks right after the start must not take the process for a stranger."""
+    assert {proc.command_line(start()) for _ in range(30)} == {(SLEEP, "60")}
+
+
 def test_spawned_process_has_default_signals(start, tmp_path):
     """Python ignores SIGPIPE, a caller may ignore or block anything: none of it is inherited."""
     old = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -4,11 +4,22 @@ import time
 
 import pytest
 
+from tests.support.waiting import wait_until
 from tunnel_tui.errors import FileRefusedError, LockHeldError
 from tunnel_tui.system import locks
 from tunnel_tui.system.files import open_shared
 
 FAR = 2**32 + 12345
+
+
+def times_open(path: str) -> int:
+    links = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{name}"))
+        except OSError:
+            continue
+    return links.count(os.path.realpath(path))
 
 
 @pytest.fixture
@@ -61,6 +72,7 @@ def test_file_lock_is_taken_on_the_file_that_is_there_now(tmp_path):
     waiting = locks.FileLock(path)
     thread = threading.Thread(target=lambda: waiting.acquire(10))
     thread.start()
+    wait_until(lambda: times_open(path) == 2, what="the second one waiting")
     os.unlink(path)
     third = locks.FileLock(path)
     third.acquire(10)

@@ -2,12 +2,16 @@
 
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 from tunnel_tui.errors import SpawnError
+from tunnel_tui.system import proc
 
 _AUTOSSH_WRAPPER = "/usr/bin/autossh"
 _AUTOSSH_BINARY = "/usr/lib/autossh/autossh"
+
+_EXEC_TIMEOUT, _EXEC_PAUSE = 1.0, 0.0001
 
 _signals: frozenset[int] = frozenset()
 _spawned: set[int] = set()
@@ -26,7 +30,8 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -
         output_fd: stays open here.
 
     Returns:
-        The pid; its process group and session have the same number.
+        The pid; its process group and session have the same number, and its command line can
+        be read: whoever looks for proof of its identity finds it.
 
     Raises:
         SpawnError: the program is missing or not executable, or a system limit is reached.
@@ -54,6 +59,7 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -
         except (OSError, ValueError) as error:
             raise _spawn_error(argv[0], error) from error
         _spawned.add(pid)
+    _wait_for_command_line(pid)
     return pid
 
 
@@ -84,6 +90,20 @@ def find_program(name: str, environment: Mapping[str, str]) -> str | None:
         if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
             return _unwrapped(candidate)
     return None
+
+
+def _wait_for_command_line(pid: int) -> None:
+    """Wait until the new program shows its arguments.
+
+    posix_spawn(3) returns as soon as the child has left our memory, some microseconds before
+    execve(2) is through; until then its command line is empty.
+    """
+    deadline = time.monotonic() + _EXEC_TIMEOUT
+    while not proc.command_line(pid):
+        stat = proc.read_stat(pid)
+        if stat is None or not stat.alive or time.monotonic() > deadline:
+            return
+        time.sleep(_EXEC_PAUSE)
 
 
 def _changeable_signals() -> frozenset[int]:
