@@ -8,9 +8,11 @@ from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import riding
+from tunnel_tui.supervise.batch import start_tunnels
 from tunnel_tui.supervise.command import same_command
 from tunnel_tui.supervise.family import registered
-from tunnel_tui.supervise.starting import CONFIRM_TIMEOUT, ProgressCallback, start_tunnels
+from tunnel_tui.supervise.fate import ProgressCallback
+from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT
 from tunnel_tui.supervise.stopping import stop_tunnels
 
 

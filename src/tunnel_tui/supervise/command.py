@@ -1,7 +1,9 @@
 """From a spec to the command line that runs it, and back: is this process still what we want?"""
 
 import os
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.errors import ConfigError, SpawnError
@@ -67,10 +69,10 @@ def build_command(settings: Settings, spec: TunnelSpec, environment: Mapping[str
             repr(spec.remote_host),
             "a remote_host is user@host or a host of the ssh config",
         )
-    ssh = find_program("ssh", environment)
+    ssh = _find("ssh", environment)
     if ssh is None:
         raise SpawnError("ssh is not installed", "", "install openssh-client")
-    autossh = find_program("autossh", environment)
+    autossh = _find("autossh", environment)
     arguments = _ssh_arguments(settings, spec, ssh)
     argv = (autossh, "-M", "0", *arguments) if autossh else (ssh, *arguments)
     return Command(argv, _environment(settings, spec, environment, ssh), autossh is not None)
@@ -151,6 +153,16 @@ def _ssh_arguments(settings: Settings, spec: TunnelSpec, ssh: str) -> tuple[str,
     return (*arguments, forward.kind.value, forward.argument, "--", spec.remote_host)
 
 
+def _find(name: str, environment: Mapping[str, str]) -> str | None:
+    """Find a program; the answer is good for a few seconds, that is for all of one batch."""
+    return _find_at(name, environment.get("PATH", os.defpath), int(time.monotonic() / 5))
+
+
+@lru_cache(maxsize=8)
+def _find_at(name: str, path: str, _period: int) -> str | None:
+    return find_program(name, {"PATH": path})
+
+
 def known_hosts(settings: Settings) -> str:
     """Ours first, because ssh writes new keys to the first; the person's own are read too."""
     files = [settings.known_hosts_file, os.path.join(settings.ssh_config_dir, "known_hosts")]
@@ -160,6 +172,7 @@ def known_hosts(settings: Settings) -> str:
     return " ".join(_quoted(file) for file in files)
 
 
+@lru_cache(maxsize=64)
 def _quoted(path: str) -> str:
     """Protect a path from the tokens and the word splitting of ssh_config(5)."""
     path = path.replace("%", "%%")

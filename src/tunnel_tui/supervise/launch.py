@@ -3,6 +3,7 @@
 import os
 import stat as stat_bits
 import time
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
@@ -28,12 +29,14 @@ class Launch(NamedTuple):
     """A process that was just started.
 
     Attributes:
+        forward: what ssh was told to carry.
         offset: where in the log its output begins.
         reconnects: False for plain ssh.
     """
 
     spec: TunnelSpec
     pid: int
+    forward: Forward
     log_file: str
     offset: int
     reconnects: bool
@@ -77,9 +80,9 @@ def launch(
     return outcome, started
 
 
-def is_running(settings: Settings, spec: TunnelSpec) -> Outcome | None:
+def is_running(spec: TunnelSpec, entries: Iterable[TunnelEntry]) -> Outcome | None:
     """Say at once, without any lock, that the tunnel runs already; None: it does not."""
-    for entry in StateFile(settings.state_file).read().entries:
+    for entry in entries:
         if entry.hash == spec.hash and registered(entry):
             return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
     return None
@@ -88,9 +91,9 @@ def is_running(settings: Settings, spec: TunnelSpec) -> Outcome | None:
 def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | None:
     """Find the tunnel running already, registered or not; end what is left of a dead one."""
     entries = [entry for entry in state.read().entries if entry.hash == spec.hash]
-    for entry in entries:
-        if registered(entry):
-            return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
+    running = is_running(spec, entries)
+    if running is not None:
+        return running
     tagged = census.tagged.get(spec.hash, [])
     for process in leaders(tagged):
         if not proc.is_alive(process.stat.pid):
@@ -128,7 +131,7 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
         # Unregistered it would run on with nobody knowing.
         _undo(pid)
         raise
-    return Launch(spec, pid, path, offset, command.reconnects)
+    return Launch(spec, pid, forward, path, offset, command.reconnects)
 
 
 def _wait_for_arguments(pid: int) -> None:

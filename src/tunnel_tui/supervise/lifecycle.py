@@ -3,12 +3,10 @@
 from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import riding
-from tunnel_tui.supervise.starting import (
-    CONFIRM_TIMEOUT,
-    ProgressCallback,
-    start_tunnel,
-    start_tunnels,
-)
+from tunnel_tui.supervise.batch import start_tunnels
+from tunnel_tui.supervise.fate import ProgressCallback
+from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT
+from tunnel_tui.supervise.starting import start_tunnel
 from tunnel_tui.supervise.stopping import stop_tunnel, stop_tunnels
 
 __all__ = [

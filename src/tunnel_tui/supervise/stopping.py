@@ -10,9 +10,9 @@ from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import STOP_GRACE, Settings
 from tunnel_tui.supervise.ending import Ending, end_processes
 from tunnel_tui.supervise.family import Census, registered
+from tunnel_tui.supervise.fate import ProgressCallback, outcome_of
 from tunnel_tui.supervise.riding import lock_logins
 from tunnel_tui.supervise.settling import settle_logins
-from tunnel_tui.supervise.starting import ProgressCallback, outcome_of
 from tunnel_tui.supervise.targets import Target, detach
 from tunnel_tui.system import proc
 

@@ -1,0 +1,167 @@
+"""Starting many tunnels in one thread, a few of them in STARTING at a time."""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from tunnel_tui.errors import InteractiveTunnelError, LockHeldError, TunnelTuiError
+from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
+from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.settings import MAX_STARTING, Settings
+from tunnel_tui.supervise import riding
+from tunnel_tui.supervise.family import Census
+from tunnel_tui.supervise.fate import Fate, ProgressCallback, conclude, fate_of, outcome_of
+from tunnel_tui.supervise.launch import is_running, launch
+from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT, Pending, caretaker, leave
+from tunnel_tui.system import spawn
+
+_PAUSE = 0.01
+
+
+def start_tunnels(
+    settings: Settings,
+    specs: Sequence[TunnelSpec],
+    progress: ProgressCallback | None = None,
+    *,
+    wait: float = CONFIRM_TIMEOUT,
+    cancel: threading.Event | None = None,
+) -> list[Outcome]:
+    """Start many tunnels, at most MAX_STARTING of them in STARTING at a time.
+
+    What goes wrong with one is in its outcome and does not keep the others.
+
+    Args:
+        settings: where things are.
+        specs: the tunnels; those that run already are left alone.
+        progress: called in this thread after each.
+        wait: seconds for each to stand or fail; 0 returns once all processes are spawned.
+        cancel: when set, what is not started yet is skipped.
+    """
+    return _Batch(settings, specs, progress, wait, cancel).run()
+
+
+class _Batch:
+    """The starts of one call, in one thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        specs: Sequence[TunnelSpec],
+        progress: ProgressCallback | None,
+        wait: float,
+        cancel: threading.Event | None,
+    ) -> None:
+        self._settings = settings
+        self._state = StateFile(settings.state_file)
+        self._specs = specs
+        self._progress = progress
+        self._wait = min(wait, CONFIRM_TIMEOUT)
+        self._cancel = cancel
+        self._outcomes: dict[int, Outcome] = {}
+        self._pending: dict[int, Pending] = {}
+
+    def run(self) -> list[Outcome]:
+        try:
+            if self._specs:
+                self._start_all()
+            while self._pending and self._wait > 0 and not self._cancelled():
+                self._settle()
+                time.sleep(_PAUSE)
+        finally:
+            self._hand_over()
+        return [self._outcomes[number] for number in range(len(self._specs))]
+
+    def _start_all(self) -> None:
+        census: Census | None = None
+        # A quick look to spare those that run a slot; under its lock each is looked at again.
+        entries = {entry.hash: (entry,) for entry in self._state.read().entries}
+        for number, spec in enumerate(self._specs):
+            if self._cancelled():
+                self._done(number, _skipped(spec, "cancelled"))
+            elif spec.interactive:
+                self._done(number, self._attach(spec))
+            else:
+                census = census or Census(self._settings)
+                self._start(number, spec, census, entries.get(spec.hash, ()))
+
+    def _attach(self, spec: TunnelSpec) -> Outcome:
+        try:
+            return riding.attach(self._settings, spec)
+        except InteractiveTunnelError:
+            return _skipped(spec, "it needs a login")
+        except (TunnelTuiError, OSError) as error:
+            return outcome_of(error, spec.hash, spec.name)
+
+    def _start(
+        self, number: int, spec: TunnelSpec, census: Census, entries: Sequence[TunnelEntry]
+    ) -> None:
+        slot = None
+        try:
+            running = is_running(spec, entries)
+            if running is not None:
+                self._done(number, running)
+                return
+            slot = self._slot()
+            outcome, started = launch(self._settings, spec, census)
+            if started is None:
+                self._done(number, outcome)
+                return
+            self._pending[number] = Pending(outcome, started, slot)
+            slot = None
+            if self._wait <= 0:
+                self._done(number, outcome)
+        except (TunnelTuiError, OSError) as error:
+            self._done(number, outcome_of(error, spec.hash, spec.name))
+        finally:
+            if slot is not None:
+                leave(slot)
+
+    def _slot(self) -> AbstractContextManager[None]:
+        while True:
+            self._settle()
+            if len(self._pending) < MAX_STARTING:
+                slot = self._state.lock_slot(MAX_STARTING, 0.0)
+                try:
+                    slot.__enter__()
+                except LockHeldError:
+                    pass  # others are starting tunnels too
+                else:
+                    return slot
+            if self._cancelled():
+                raise LockHeldError("cancelled")
+            time.sleep(_PAUSE / 4)
+
+    def _settle(self) -> None:
+        """Give back the slots of those that stand, have failed, or take too long."""
+        spawn.reap()
+        now = time.monotonic()
+        for number, pending in tuple(self._pending.items()):
+            fate = fate_of(pending.started)
+            late = now > pending.deadline - CONFIRM_TIMEOUT + (self._wait or CONFIRM_TIMEOUT)
+            if fate is Fate.PENDING and not late:
+                continue
+            del self._pending[number]
+            leave(pending.slot)
+            if number not in self._outcomes:
+                outcome = conclude(self._settings, pending.outcome, pending.started, fate)
+                self._done(number, outcome)
+
+    def _hand_over(self) -> None:
+        for number, pending in self._pending.items():
+            caretaker.take(pending)
+            self._outcomes.setdefault(number, pending.outcome)
+        self._pending.clear()
+
+    def _done(self, number: int, outcome: Outcome) -> None:
+        self._outcomes[number] = outcome
+        if self._progress is not None:
+            self._progress(len(self._outcomes), len(self._specs), outcome)
+
+    def _cancelled(self) -> bool:
+        return self._cancel is not None and self._cancel.is_set()
+
+
+def _skipped(spec: TunnelSpec, why: str) -> Outcome:
+    advice = f"tunnel-tui auth {spec.hash[:8]}" if spec.interactive else ""
+    return Outcome(spec.hash, spec.name, True, "skipped", why, advice)

@@ -1,0 +1,87 @@
+"""What a start has come to: read from what ssh printed since."""
+
+import os
+import re
+from collections.abc import Callable
+from enum import Enum
+
+from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.model import ForwardKind, Outcome
+from tunnel_tui.observe.logs import tail_lines
+from tunnel_tui.observe.reasons import find_reason
+from tunnel_tui.observe.runs import RunReader
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.launch import Launch
+from tunnel_tui.system import proc
+
+_LOG_WINDOW = 65536
+_SUCCESS = {
+    ForwardKind.LOCAL: re.compile(rb"client_loop\(\):\d+ \(pid=(\d+)\): Entering interactive"),
+    ForwardKind.REMOTE: re.compile(
+        rb"ssh_confirm_remote_forward\(\):\d+ \(pid=(\d+)\): remote forward success"
+    ),
+}
+
+ProgressCallback = Callable[[int, int, Outcome], None]
+"""Gets: how many are done, how many there are, the outcome of the last one."""
+
+
+class Fate(Enum):
+    """Where a start has got to."""
+
+    PENDING = "pending"
+    STANDS = "stands"
+    FAILED = "failed"
+
+
+def fate_of(started: Launch) -> Fate:
+    """Say whether the forward of a fresh start stands, by what ssh printed since."""
+    stat = proc.read_stat(started.pid)
+    if stat is None or not stat.alive:
+        return Fate.FAILED
+    for match in reversed(_SUCCESS[started.forward.kind].findall(_output(started))):
+        pid = int(match)
+        if proc.is_alive(pid) and RunReader(started.log_file).read(pid, started.forward).stands:
+            return Fate.STANDS
+    return Fate.PENDING
+
+
+def _output(started: Launch) -> bytes:
+    try:
+        descriptor = os.open(started.log_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        size = os.fstat(descriptor).st_size
+        return os.pread(descriptor, _LOG_WINDOW, max(started.offset, size - _LOG_WINDOW))
+    finally:
+        os.close(descriptor)
+
+
+def failure(settings: Settings, started: Launch) -> Outcome:
+    """Say why a start has failed, from its log."""
+    spec = started.spec
+    reason = find_reason(tail_lines(settings.log_file(spec.hash), 200), spec)
+    if reason is None:
+        advice = f"read the log: tunnel-tui logs {spec.hash[:8]}"
+        return Outcome(spec.hash, spec.name, False, "failed", "it ended at once", advice)
+    return Outcome(spec.hash, spec.name, False, "failed", reason.text, reason.advice)
+
+
+def outcome_of(error: TunnelTuiError | OSError, tunnel_hash: str, name: str) -> Outcome:
+    """Put an error that concerns one tunnel into the list of outcomes."""
+    if isinstance(error, TunnelTuiError):
+        message = f"{error.title}: {error.detail}" if error.detail else error.title
+        return Outcome(tunnel_hash, name, False, "failed", message, error.advice)
+    return Outcome(tunnel_hash, name, False, "failed", str(error))
+
+
+def conclude(settings: Settings, outcome: Outcome, started: Launch, fate: Fate) -> Outcome:
+    """Say what a start has come to so far."""
+    if fate is Fate.FAILED:
+        return failure(settings, started)
+    if fate is Fate.STANDS:
+        return outcome
+    reason = find_reason(tail_lines(started.log_file, 200), started.spec)
+    message = f"not connected yet: {reason.text}" if reason else "not connected yet"
+    return outcome._replace(message=outcome.message or message)
