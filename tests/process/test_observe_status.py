@@ -182,7 +182,7 @@ def test_running_means_that_traffic_passes(
         seen = set()
         while (status := runner.look(spec)).state is not State.RUNNING:
             assert status.state is State.STARTING, runner.lab.home.log(spec.hash)
-            assert status.detail in ("connecting", "waiting")
+            assert status.detail == "connecting"
             seen.add(status.state)
         assert passes(port)
         assert seen == {State.STARTING}

@@ -181,6 +181,8 @@ def test_the_story_of_a_tunnel_that_fell() -> None:
     past = tell(lines)
     assert past.stood
     assert past.attempts == 2
+    assert past.trying
+    assert not tell(lines[:-1]).trying
     assert past.reason is not None
     assert past.reason.code is ReasonCode.REFUSED
     assert past.down_since is not None

@@ -160,8 +160,8 @@ class Look:
             detail = "logged in, but the login does not hold the forward"
             if not subject.answers():
                 detail = "the login does not answer"
-        elif ssh is None:
-            detail = f"waiting (attempt {past.attempts + 1} next)" if past.attempts else "waiting"
+        elif ssh is None and not past.trying:
+            detail = f"waiting (attempt {past.attempts + 1} next)"
         elif run.partial or (run.void and reason is not None and not reason.transient):
             detail = "connected, but the forward does not stand"
         elif past.attempts > 1 or (past.stood and (past.attempts or past.reason)):

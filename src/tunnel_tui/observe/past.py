@@ -18,6 +18,7 @@ class Past(NamedTuple):
     Attributes:
         reason: the last failure; None where there was none.
         stood: the forward stood once in this run, as far as the lines go back.
+        trying: the last attempt has not ended yet.
         attempts: connections begun since then (since the start, if it never stood).
         down_since: epoch seconds when it fell, or when the first attempt began.
         ended: epoch seconds of autossh's last words about an end.
@@ -25,6 +26,7 @@ class Past(NamedTuple):
 
     reason: Reason | None = None
     stood: bool = False
+    trying: bool = True
     attempts: int = 0
     down_since: float | None = None
     ended: float | None = None
@@ -47,10 +49,16 @@ def tell(
     return Past(
         find_reason(lines, spec, remote=remote),
         last >= 0,
+        _trying(attempts),
         begun - before,
         next((moment for moment in first if moment), None),
         next((moment for moment in reversed(ends) if moment), None),
     )
+
+
+def _trying(attempts: Sequence[Sequence[str]]) -> bool:
+    last = attempts[-1] if attempts else ()
+    return not any(word in line for line in last for word in _ENDED)
 
 
 def stamp(line: str) -> float | None:
