@@ -6,8 +6,9 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.settings import Settings
 from tunnel_tui.system import files
 
-LOG_VERBOSE = "*:ssh_confirm_remote_forward():*,*:client_loop():*"
-"""ssh_config(5) LogVerbose, since OpenSSH 8.5: the two functions that confirm a forward."""
+LOG_VERBOSE = "*:ssh_confirm_remote_forward():*,*:client_loop():*,*:ssh_packet_read_poll_seqnr():*"
+"""ssh_config(5) LogVerbose, since OpenSSH 8.5: the functions that confirm a forward, and the one that
+prints why a server refused it."""
 _TIMEOUT = 5.0
 _known: dict[str, bool] = {}
 
