@@ -1,23 +1,22 @@
 """One start, up to the moment when the process runs and is registered."""
 
 import os
-import stat as stat_bits
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
-    FileRefusedError,
     InteractiveTunnelError,
     PortBusyError,
     SpawnError,
 )
-from tunnel_tui.model import Endpoint, Forward, Outcome, TunnelEntry, TunnelSpec
+from tunnel_tui.model import Forward, Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.command import build_command, forward_of
 from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
+from tunnel_tui.supervise.listener import can_bind, check_socket
 from tunnel_tui.system import files, proc, signals, sockets, spawn
 
 LOCK_TIMEOUT = 30.0
@@ -114,8 +113,7 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
     command = build_command(settings, spec, os.environ)
     if forward.listens_here:
         check_listener(spec, forward)
-    files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
-    files.make_directory(settings.data_dir, 0o700)
+    _make_directories(settings)
     path = settings.log_file(spec.hash)
     log = open_log(path)
     try:
@@ -132,6 +130,13 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
         _undo(pid)
         raise
     return Launch(spec, pid, forward, path, offset, command.reconnects)
+
+
+def _make_directories(settings: Settings) -> None:
+    if not os.path.isdir(settings.log_dir):
+        files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
+    if not os.path.isdir(settings.data_dir):
+        files.make_directory(settings.data_dir, 0o700)  # ssh writes new host keys there
 
 
 def _wait_for_arguments(pid: int) -> None:
@@ -183,42 +188,19 @@ def check_listener(spec: TunnelSpec, forward: Forward) -> None:
         FileRefusedError: the socket path is taken by something that is not a socket.
     """
     if forward.listener.path:
-        _check_socket(spec, forward.listener)
+        check_socket(spec, forward.listener)
         return
-    holder = sockets.port_holder(forward.listener.bind_host, forward.listener.port)
-    if holder is None:
+    host, port = forward.listener.bind_host, forward.listener.port
+    if can_bind(host, port):
+        return
+    holder = sockets.port_holder(host, port)
+    if holder is None:  # gone this moment, or it does not listen yet: ssh will say
         return
     who = (
         f"pid {holder.pid} ({holder.command})" if holder.pid else "a process not visible from here"
     )
     raise PortBusyError(
-        f"{spec.name}: local port {forward.listener.port} is in use",
+        f"{spec.name}: local port {port} is in use",
         f"{holder.address} is held by {who} of user {holder.user}",
         "stop that process, or change local_port",
-    )
-
-
-def _check_socket(spec: TunnelSpec, listener: Endpoint) -> None:
-    import socket
-
-    path = listener.path
-    try:
-        mode = os.lstat(path).st_mode
-    except OSError:
-        return
-    if not stat_bits.S_ISSOCK(mode):
-        # ssh is told to unlink a stale socket first: it must not meet anything else there.
-        raise FileRefusedError(
-            f"{spec.name}: cannot listen at {path}", "it exists and is not a socket", "remove it"
-        )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(1.0)
-        try:
-            client.connect(path)
-        except OSError:
-            return
-    raise PortBusyError(
-        f"{spec.name}: the socket {path} is in use",
-        "another process answers there",
-        "stop that process, or change the path",
     )

@@ -1,0 +1,72 @@
+"""Can ssh listen there? Tried the way ssh does it, before ssh is started."""
+
+import os
+import stat as stat_bits
+
+from tunnel_tui.errors import FileRefusedError, PortBusyError
+from tunnel_tui.model import Endpoint, TunnelSpec
+
+
+def can_bind(host: str, port: int) -> bool:
+    """Try every address that ssh would bind for a listener; False: one of them is in use.
+
+    A name that does not resolve and a port that needs privileges count as free: ssh says better
+    what is wrong with them.
+    """
+    import errno
+    import socket
+
+    wild = host in ("", "*")
+    try:
+        found = socket.getaddrinfo(
+            None if wild else host,
+            port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE if wild else 0,
+        )
+    except (OSError, UnicodeError):
+        return True
+    for family, kind, protocol, _, address in found:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                # As ssh does (channel_setup_fwd_listener_tcpip): what lingers does not disturb.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+    return True
+
+
+def check_socket(spec: TunnelSpec, listener: Endpoint) -> None:
+    """See that nobody answers at a socket path, and that nothing else would be unlinked there.
+
+    Raises:
+        PortBusyError: another process answers there.
+        FileRefusedError: something that is not a socket is there.
+    """
+    import socket
+
+    path = listener.path
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return
+    if not stat_bits.S_ISSOCK(mode):
+        # ssh is told to unlink a stale socket first: it must not meet anything else there.
+        raise FileRefusedError(
+            f"{spec.name}: cannot listen at {path}", "it exists and is not a socket", "remove it"
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1.0)
+        try:
+            client.connect(path)
+        except OSError:
+            return
+    raise PortBusyError(
+        f"{spec.name}: the socket {path} is in use",
+        "another process answers there",
+        "stop that process, or change the path",
+    )
