@@ -119,7 +119,7 @@ class Observer:
         if cached is not None and cached[0] == seen:
             return cached[1]
         text = read_tail(path, _PAST_BYTES).decode("utf-8", "replace")
-        lines = [sanitise(line, LINE_LIMIT) for line in text.split("\n")]
+        lines = [sanitise(line.removesuffix("\r"), LINE_LIMIT) for line in text.split("\n")]
         found = tell(lines, spec, remote=not forward.listens_here)
         self._pasts[spec.hash] = (seen, found)
         return found
