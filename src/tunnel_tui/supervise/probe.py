@@ -7,7 +7,7 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.system import files
 
 LOG_VERBOSE = "*:ssh_confirm_remote_forward():*,*:client_loop():*,*:ssh_packet_read_poll_seqnr():*"
-"""ssh_config(5) LogVerbose, since OpenSSH 8.5: what confirms a forward, and what says why one is refused."""
+"""ssh_config(5) LogVerbose, since OpenSSH 8.5: what confirms a forward, and why one is refused."""
 _TIMEOUT = 5.0
 _known: dict[str, bool] = {}
 
