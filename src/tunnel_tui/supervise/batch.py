@@ -26,6 +26,7 @@ def start_tunnels(
     *,
     wait: float = CONFIRM_TIMEOUT,
     cancel: threading.Event | None = None,
+    again: bool = False,
 ) -> list[Outcome]:
     """Start many tunnels, at most MAX_STARTING of them in STARTING at a time.
 
@@ -37,8 +38,9 @@ def start_tunnels(
         progress: called in this thread after each.
         wait: seconds for each to stand or fail; 0 returns once all processes are spawned.
         cancel: when set, what is not started yet is skipped.
+        again: only those that are still registered: somebody may have stopped them meanwhile.
     """
-    return _Batch(settings, specs, progress, wait, cancel).run()
+    return _Batch(settings, specs, progress, wait, cancel, again).run()
 
 
 class _Batch:
@@ -51,8 +53,10 @@ class _Batch:
         progress: ProgressCallback | None,
         wait: float,
         cancel: threading.Event | None,
+        again: bool,
     ) -> None:
         self._settings = settings
+        self._again = again
         self._state = StateFile(settings.state_file)
         self._specs = specs
         self._progress = progress
@@ -103,7 +107,7 @@ class _Batch:
                 self._done(number, running)
                 return
             slot = self._slot()
-            outcome, started = launch(self._settings, spec, census)
+            outcome, started = launch(self._settings, spec, census, again=self._again)
             if started is None:
                 self._done(number, outcome)
                 return

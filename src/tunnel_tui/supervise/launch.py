@@ -42,7 +42,7 @@ class Launch(NamedTuple):
 
 
 def launch(
-    settings: Settings, spec: TunnelSpec, census: Census | None = None
+    settings: Settings, spec: TunnelSpec, census: Census | None = None, *, again: bool = False
 ) -> tuple[Outcome, Launch | None]:
     """Start the tunnel's process and register it, unless it runs already.
 
@@ -50,6 +50,7 @@ def launch(
         settings: where things are.
         spec: the tunnel.
         census: a recent look at the processes; None: look now.
+        again: only if it is still registered: somebody may have stopped it meanwhile.
 
     Raises:
         InteractiveTunnelError: the tunnel needs a person at a prompt.
@@ -65,6 +66,8 @@ def launch(
         )
     state = StateFile(settings.state_file)
     with state.lock_tunnel(spec.hash, LOCK_TIMEOUT):
+        if again and all(entry.hash != spec.hash for entry in state.read().entries):
+            return Outcome(spec.hash, spec.name, True, "skipped", "it was stopped meanwhile"), None
         if census is None or os.path.lexists(settings.log_file(spec.hash)):
             # A log without a live entry: a start may have been killed a moment ago, and what it
             # has spawned be on its way. Only a look from under the lock is sure to see that.

@@ -63,6 +63,12 @@ class FileLock:
                 if self._descriptor != descriptor:
                     os.close(descriptor)
 
+    def note(self, text: str) -> None:
+        """Write who holds the lock into its file, for people; needs the lock."""
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, text.encode("utf-8", "replace"), 0)
+
     def release(self) -> None:
         """Give the lock up; nothing happens without one."""
         descriptor, self._descriptor = self._descriptor, -1
