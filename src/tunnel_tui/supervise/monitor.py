@@ -9,16 +9,17 @@ import threading
 import time
 from collections.abc import Callable
 
-from tunnel_tui.config.plan import Plan, make_plan
-from tunnel_tui.errors import LockHeldError, TunnelTuiError
-from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.history import History, Record
+from tunnel_tui.config.plan import Plan
+from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.model import State, TunnelStatus
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.command import same_command
 from tunnel_tui.supervise.configuration import Configuration
-from tunnel_tui.supervise.snapshot import Change, Snapshot, find_changes, records_of
+from tunnel_tui.supervise.descent import without_false_deaths
+from tunnel_tui.supervise.journal import Journal
+from tunnel_tui.supervise.offer import Offer
+from tunnel_tui.supervise.snapshot import Change, Snapshot, find_changes
 from tunnel_tui.system import spawn
 from tunnel_tui.system.events import Event, Events
 from tunnel_tui.system.locks import lock_holder
@@ -33,7 +34,6 @@ _QUICK, _SLOW = 0.05, 0.25
 """Seconds between looks for the log of a tunnel that is coming up, and for one that stands."""
 _SHARE = 0.01
 """Of one core, at most, for looking at traffic."""
-_UP = (State.RUNNING, State.STARTING)
 
 
 class Monitor:
@@ -43,6 +43,7 @@ class Monitor:
         settings: where things are.
         on_snapshot: called in the monitor's thread whenever something is new; must be quick.
         traffic_interval: seconds between looks at round trip time and traffic; 0: not at all.
+        poll: seconds between looks when nothing is reported.
     """
 
     def __init__(
@@ -51,22 +52,24 @@ class Monitor:
         on_snapshot: Callable[[Snapshot], None],
         *,
         traffic_interval: float = 1.0,
+        poll: float = POLL,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self._settings = settings
         self._on_snapshot = on_snapshot
         self._traffic_interval = traffic_interval
+        self._poll = poll
         self._observer = Observer(settings)
         self._configuration = Configuration(settings)
-        self._history = History(settings.history_file)
+        self._state = StateFile(settings.state_file)
+        self._journal = Journal(settings)
+        self._offer = Offer(settings)
         self._events: Events | None = None
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
         self._poked = False
         self._trouble = ""
         self._plan: Plan | None = None
-        self._plan_key: object = None
-        self._same: dict[tuple[TunnelSpec, TunnelEntry], bool] = {}
         self._watched: set[int] = set()
         self._cost = 0.0
         self._unsettled = False
@@ -146,7 +149,9 @@ class Monitor:
         """Seconds to the next look: rarer where a look is expensive."""
         if self._unsettled:
             return _QUICK
-        wanted = min(POLL, self._traffic_interval) if self._traffic_interval > 0 else POLL
+        wanted = self._poll
+        if self._traffic_interval > 0:
+            wanted = min(wanted, self._traffic_interval)
         return max(wanted, min(5.0, self._cost / _SHARE))
 
     def _rescan_due(self) -> bool:
@@ -193,44 +198,21 @@ class Monitor:
         observed = self._observer.observe(
             self._configuration.good.tunnels, traffic=self._traffic_interval > 0, rescan=rescan
         )
-        statuses = self._without_false_deaths(observed)
+        before = self.snapshot
+        statuses, self._unsettled = without_false_deaths(
+            self._state, before.statuses if before else (), observed
+        )
         self._cost = time.perf_counter() - started
         self._watch_processes(events)
-        before = self.snapshot
         self._hand_out(statuses, self._plan, self._problem())
-        self._remember(before)
-        plan = self._make_plan(statuses)
+        self._trouble = self._journal.write(before, self.snapshot)
+        plan = self._offer.plan(self._configuration, self._observer.state.entries, statuses)
         if plan != self._plan:
             self._plan = plan
             self._hand_out(statuses, plan, self._problem())
 
     def _problem(self) -> str:
         return self._observer.state.problem or self._trouble
-
-    def _without_false_deaths(self, statuses: list[TunnelStatus]) -> tuple[TunnelStatus, ...]:
-        """Show a tunnel that somebody is just stopping as such: that is no death to report."""
-        known = {s.spec.hash: s.state for s in self.snapshot.statuses} if self.snapshot else {}
-        self._unsettled = False
-        shown = []
-        for status in statuses:
-            fell = status.state is State.DEAD and known.get(status.spec.hash) in _UP
-            sank = status.state is State.STARTING and status.ssh_pid is None
-            if (fell or sank) and self._is_locked(status.spec.hash):
-                self._unsettled = True
-                detail = "stopping" if fell else status.detail
-                status = status._replace(state=State.STARTING, detail=detail, reason=None)
-            shown.append(status)
-        return tuple(shown)
-
-    def _is_locked(self, tunnel_hash: str) -> bool:
-        """Say whether somebody is starting or stopping this tunnel right now."""
-        try:
-            with StateFile(self._settings.state_file).lock_tunnel(tunnel_hash, 0.0):
-                return False
-        except LockHeldError:
-            return True
-        except (TunnelTuiError, OSError):
-            return False
 
     def _watch_processes(self, events: Events) -> None:
         wanted = self._observer.processes()
@@ -276,69 +258,3 @@ class Monitor:
         except Exception:
             # Nobody listens any more; the next look tries again.
             self.snapshot = None
-
-    def _remember(self, before: Snapshot | None) -> None:
-        """Write what changed into the history; at the first look, what it does not know yet."""
-        snapshot = self.snapshot
-        if snapshot is None or snapshot is before:
-            return
-        if before is None:
-            records = self._unknown(snapshot)
-        else:
-            records = records_of(snapshot.changes, snapshot.statuses, snapshot.taken_at)
-        self._trouble = ""
-        try:
-            for record in records:
-                self._history.append(record)
-        except OSError as error:
-            self._trouble = f"the history cannot be written: {error.strerror or error}"
-
-    def _unknown(self, snapshot: Snapshot) -> list[Record]:
-        last = {record.hash: record for record in self._history.read()}
-        records = []
-        for status in snapshot.statuses:
-            known = last.get(status.spec.hash)
-            before = known.state if known else State.STOPPED.value
-            if before in (status.state.value, State.STOPPED.value) and status.state not in _UP:
-                continue
-            change = Change(
-                status.spec.hash, status.spec.name, State.STOPPED, status.state, status.reason
-            )
-            records += records_of([change], [status], _beginning(status, known, snapshot.taken_at))
-        return records
-
-    def _make_plan(self, statuses: tuple[TunnelStatus, ...]) -> Plan | None:
-        """Compare the file with what runs, if either has changed since the last time."""
-        configuration = self._configuration
-        if configuration.broken is not None or not configuration.good.text_digest:
-            return None
-        entries = self._observer.state.entries
-        alive = {(s.spec.hash, s.pid) for s in statuses if s.state in _UP}
-        key = (configuration.good.text_digest, configuration.changed, entries, frozenset(alive))
-        if key == self._plan_key:
-            return self._plan
-        plan = make_plan(
-            configuration.good.tunnels,
-            entries,
-            lambda entry: (entry.hash, entry.pid) in alive,
-            self._is_same,
-        )
-        self._plan_key = key
-        if plan.empty:
-            configuration.settle()
-        wanted = configuration.changed or plan.stop or plan.restart
-        return plan if wanted and not plan.empty else None
-
-    def _is_same(self, spec: TunnelSpec, entry: TunnelEntry) -> bool:
-        key = (spec, entry)
-        if key not in self._same:
-            if len(self._same) > 5000:
-                self._same.clear()
-            self._same[key] = same_command(self._settings, spec, entry)
-        return self._same[key]
-
-
-def _beginning(status: TunnelStatus, known: Record | None, now: float) -> float:
-    """When a state began that nobody saw begin: never before what is known already."""
-    since = status.since or now
-    return min(now, max(since, known.time)) if known else min(now, since)

@@ -8,6 +8,9 @@ from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import Reason, State, TunnelStatus
 from tunnel_tui.observe.history import Record
 
+STOPPING = "stopping"
+"""Detail of a tunnel that somebody is just ending."""
+
 
 class Change(NamedTuple):
     """A tunnel went from one state to another."""
@@ -71,6 +74,8 @@ def records_of(
     records = []
     for change in changes:
         status = known.get(change.hash)
+        if status is not None and status.detail == STOPPING:
+            continue  # the end of it will be recorded, not the way there
         records.append(_record(change, status.pid if status else None, now))
     return records
 
