@@ -31,7 +31,7 @@ from tunnel_tui.tui.screens.help import Help
 from tunnel_tui.tui.screens.main import MainScreen
 from tunnel_tui.tui.screens.mistakes import Mistakes
 from tunnel_tui.tui.theme import THEMES, choose_theme
-from tunnel_tui.tui.widgets.header import Header, HeaderState
+from tunnel_tui.tui.widgets.header import HeaderState
 
 TOAST_DELAY = 0.08
 """Seconds by which a toast comes after the change in the table."""
@@ -131,7 +131,7 @@ class TunnelApp(App[int]):
             notice=notice,
             progress=self._progress,
         )
-        self._main.query_one(Header).show(state)
+        self._main.header.show(state)
 
     @on(TunnelHandled)
     def _tell_of_tunnel(self, event: TunnelHandled) -> None:

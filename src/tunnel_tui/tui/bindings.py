@@ -33,7 +33,7 @@ VIEW = [
     _key("l", "log", "log", "view.log", "Go to the log"),
     _key("z", "zoom", "zoom", "view.zoom", "Log on the whole screen, and back"),
     _key("tab", "other_pane", "other pane", "view.other-pane", "Go to the other pane"),
-    _key("escape", "back", "back", "view.back", "Clear the filter, or go back to the table", "esc"),
+    _key("escape", "back", "back", "view.back", "Clear the filter, or go back", "esc"),
 ]
 APP = [
     _key("colon", "app.command_palette", "palette", "app.palette", "Find any action by name", ":"),

@@ -98,7 +98,7 @@ def plan_columns(width: int, wanted: dict[str, int], glyphs: Glyphs) -> Columns:
         keys.remove("via")
     if width < 72:
         keys.remove("target")
-    if width < 48:
+    if width < 52:
         keys.remove("listener")
     figures = choose_figures(width)
     arrow = width_of(glyphs.arrow) + 2 if "target" in keys else 0

@@ -51,9 +51,8 @@ def choose_notice(
         return NO_SSH
     if snapshot is not None and snapshot.plan is not None and not snapshot.plan.empty:
         text = f"config changed: {plan_summary(snapshot.plan)} {dot} p applies"
-        return Notice(
-            text, text.replace("config changed: ", "config: "), Tone.ACCENT, "screen.plan"
-        )
+        short = text.removeprefix("config changed: ")
+        return Notice(text, short, Tone.ACCENT, "screen.plan")
     if snapshot is not None and snapshot.trouble:
         return Notice(clean(snapshot.trouble), clean(snapshot.trouble), Tone.WARNING)
     if demo_hint:

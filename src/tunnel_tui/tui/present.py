@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from tunnel_tui.model import (
+    LOOPBACK,
     DirectionMode,
     Endpoint,
     Forward,
@@ -82,6 +83,8 @@ def cut_end(text: str, width: int, glyphs: Glyphs) -> str:
     if text.startswith(("/", "./", "~")):
         return glyphs.cut + text[-(width - 1) :] if width > 1 else cut(text, width, glyphs)
     host, _, port = text.rpartition(":")
+    if host == LOOPBACK:
+        return cut(f":{port}", width, glyphs)
     room = width - len(port) - 1
     if not host or room < 2:
         return cut(text, width, glyphs)

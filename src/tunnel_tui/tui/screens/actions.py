@@ -24,6 +24,11 @@ class Actions(Screen[None]):
     """The actions behind the bindings; the screen that arranges the widgets inherits them."""
 
     context: Context
+    table: TunnelTable
+    filter_bar: FilterBar
+    rule: PaneRule
+    log_view: LogView
+    body: ContentSwitcher
 
     def show_rows(self) -> None:
         """Show the rows as the model has them now."""
@@ -36,7 +41,7 @@ class Actions(Screen[None]):
     @property
     def selected(self) -> Row | None:
         """The row under the cursor."""
-        return self.context.rows.get(self.query_one(TunnelTable).key)
+        return self.context.rows.get(self.table.key)
 
     def refuse(self, what: str, why: str) -> None:
         """Say why a key does nothing."""
@@ -165,7 +170,7 @@ class Actions(Screen[None]):
     def action_filter(self) -> None:
         """Type a filter."""
         self.zoom(False)
-        self.query_one(FilterBar).open()
+        self.filter_bar.open()
 
     def action_sort(self) -> None:
         """Sort another way."""
@@ -176,17 +181,17 @@ class Actions(Screen[None]):
 
     def action_tab(self, name: str) -> None:
         """Show another tab of the lower pane."""
-        self.query_one(PaneRule).tab = Tab(name)
+        self.rule.tab = Tab(name)
 
     def action_details(self) -> None:
         """Show details; again: back to the log."""
-        rule = self.query_one(PaneRule)
+        rule = self.rule
         rule.tab = Tab.LOG if rule.tab is Tab.DETAILS else Tab.DETAILS
 
     def action_log(self) -> None:
         """Go to the log."""
-        self.query_one(PaneRule).tab = Tab.LOG
-        self.query_one(LogView).focus()
+        self.rule.tab = Tab.LOG
+        self.log_view.focus()
 
     def action_zoom(self) -> None:
         """Give the lower pane the whole screen, and back."""
@@ -194,8 +199,8 @@ class Actions(Screen[None]):
 
     def action_other_pane(self) -> None:
         """Go to the other pane."""
-        table = self.query_one(TunnelTable)
-        body = self.query_one(ContentSwitcher).visible_content
+        table = self.table
+        body = self.body.visible_content
         if self.focused is table and body is not None:
             body.focus()
         elif not self.zoom(False):
@@ -203,7 +208,7 @@ class Actions(Screen[None]):
 
     def action_back(self) -> None:
         """Clear the filter, or go back to the table."""
-        table, bar = self.query_one(TunnelTable), self.query_one(FilterBar)
+        table, bar = self.table, self.filter_bar
         if self.zoom(False) or self.focused is not table:
             table.focus()
         elif bar.text:
@@ -211,13 +216,13 @@ class Actions(Screen[None]):
 
     def action_follow(self) -> None:
         """Go to the end of the log and stay there."""
-        self.query_one(PaneRule).tab = Tab.LOG
-        self.query_one(LogView).follow()
+        self.rule.tab = Tab.LOG
+        self.log_view.follow()
 
     def action_wrap(self) -> None:
         """Wrap long lines, or not."""
-        self.query_one(PaneRule).tab = Tab.LOG
-        self.query_one(LogView).toggle_wrap()
+        self.rule.tab = Tab.LOG
+        self.log_view.toggle_wrap()
 
     def action_next_failure(self) -> None:
         """Go to the next failure in the log."""
@@ -228,6 +233,6 @@ class Actions(Screen[None]):
         self._find_failure(-1)
 
     def _find_failure(self, step: int) -> None:
-        self.query_one(PaneRule).tab = Tab.LOG
-        if not self.query_one(LogView).find_failure(step):
+        self.rule.tab = Tab.LOG
+        if not self.log_view.find_failure(step):
             self.refuse("No failure", "none further down" if step > 0 else "none further up")

@@ -51,29 +51,39 @@ class MainScreen(Actions):
         self.context = context
         self._configured: tuple[object, ...] = ()
         self._zoomed = False
+        self._looked_up: tuple[object, ...] = ()
         self._reader = LogReader(context.engine.follow, self._deliver_log)
+        glyphs, mode = context.glyphs, context.settings.direction_mode
+        # Held by name: messages may still come when the widgets are on their way out.
+        self.header = Header(glyphs)
+        self.top, self.pane = Vertical(id="top"), Vertical(id="pane")
+        self.head, self.table = TableHead(glyphs), TunnelTable(mode, glyphs)
+        self.filter_bar, self.empty = FilterBar(), Empty(id="empty")
+        self.rule, self.verdict = PaneRule(glyphs), Verdict(glyphs)
+        self.body = ContentSwitcher(initial="log", id="pane-body")
+        self.log_view, self.details = LogView(glyphs), Details(mode, glyphs)
+        self.key_bar = KeyBar()
+        self.empty.display = False
 
     def compose(self) -> ComposeResult:
         """Lay out from top to bottom."""
-        glyphs, mode = self.context.glyphs, self.context.settings.direction_mode
-        yield Header(glyphs)
-        with Vertical(id="top"):
-            yield TableHead(glyphs)
-            yield TunnelTable(mode, glyphs)
-            yield FilterBar()
-        yield Empty(id="empty")
-        with Vertical(id="pane"):
-            yield PaneRule(glyphs)
-            yield Verdict(glyphs)
-            with ContentSwitcher(initial="log", id="pane-body"):
-                yield LogView(glyphs)
-                yield Details(mode, glyphs)
-        yield KeyBar()
+        yield self.header
+        with self.top:
+            yield self.head
+            yield self.table
+            yield self.filter_bar
+        yield self.empty
+        with self.pane:
+            yield self.rule
+            yield self.verdict
+            with self.body:
+                yield self.log_view
+                yield self.details
+        yield self.key_bar
 
     def on_mount(self) -> None:
         """Begin."""
-        self.query_one(Empty).display = False
-        self.query_one(TunnelTable).focus()
+        self.table.focus()
         self._reader.start()
         self.set_interval(1.0, self._tick)
         self.post_message(ScreenBuilt())
@@ -91,7 +101,7 @@ class MainScreen(Actions):
         configured = tuple(row.status.spec for row in rows.rows)
         if configured != self._configured:
             self._configured = configured
-            self.query_one(TunnelTable).measure(list(rows.rows))
+            self.table.measure(list(rows.rows))
             self._arrange()
         self._show_empty()
         self.show_rows()
@@ -100,12 +110,12 @@ class MainScreen(Actions):
         """Show the rows as the model has them now."""
         rows = self.context.rows
         visible = rows.visible()
-        self.query_one(TunnelTable).show(visible)
-        self.query_one(FilterBar).count(len(visible), len(rows))
+        self.table.show(visible)
+        self.filter_bar.count(len(visible), len(rows))
         self._show_selected()
 
     def _show_empty(self) -> None:
-        snapshot, empty = self.context.snapshot, self.query_one(Empty)
+        snapshot, empty = self.context.snapshot, self.empty
         nothing = snapshot is not None and not len(self.context.rows)
         if nothing and snapshot is not None:
             newest = snapshot.broken or snapshot.config
@@ -118,8 +128,8 @@ class MainScreen(Actions):
     def _arrange(self, height: int = 0) -> None:
         """Give the table what its rows need and the lower pane the rest."""
         height = height or self.size.height
-        nothing = self.query_one(Empty).display
-        top, pane = self.query_one("#top"), self.query_one("#pane")
+        nothing = self.empty.display
+        top, pane = self.top, self.pane
         tiny = height < TINY
         top.display = not nothing and not self._zoomed
         pane.display = not nothing and (not tiny or self._zoomed)
@@ -135,31 +145,32 @@ class MainScreen(Actions):
         changed, self._zoomed = wanted != self._zoomed, wanted
         if changed:
             self._arrange()
-            body = self.query_one(ContentSwitcher).visible_content
+            body = self.body.visible_content
             if wanted and body is not None:
                 body.focus()
         return changed
 
     def _tick(self) -> None:
         """Let the times go on."""
-        self.query_one(TunnelTable).tick()
-        if self.query_one(PaneRule).tab is Tab.DETAILS and (row := self.selected):
-            self.query_one(Details).show(row.status, time.time())
+        self.table.tick()
+        if self.rule.tab is Tab.DETAILS and (row := self.selected):
+            self.details.show(row.status, time.time())
 
     def _show_selected(self) -> None:
         """Bring lower pane and footer in line with the selected row."""
         row = self.selected
         status = row.status if row else None
-        detailed = self.query_one(PaneRule).tab is Tab.DETAILS
-        self.query_one(Verdict).show(None if detailed else status)
+        detailed = self.rule.tab is Tab.DETAILS
+        self.verdict.show(None if detailed else status)
         if detailed:
-            self.query_one(Details).show(status, time.time())
+            self.details.show(status, time.time())
+            self._look_up_details()
         self._show_note()
         self._show_keys()
 
     def _show_note(self) -> None:
-        row, rule = self.selected, self.query_one(PaneRule)
-        note = self.query_one(LogView).note if rule.tab is Tab.LOG and row else ""
+        row, rule = self.selected, self.rule
+        note = self.log_view.note if rule.tab is Tab.LOG and row else ""
         rule.show(row.status.spec.name if row else "", note)
 
     def _show_keys(self) -> None:
@@ -167,11 +178,16 @@ class MainScreen(Actions):
         in_table = self.focused is None or isinstance(self.focused, TunnelTable)
         names = ON_ROW if in_table else IN_PANE
         keys = [KEYS[name] for name in names if row is not None and not why_not(name, row)]
-        self.query_one(KeyBar).show(keys, ALWAYS)
+        self.key_bar.show(keys, ALWAYS)
 
     def _look_up_details(self) -> None:
-        if self.query_one(PaneRule).tab is Tab.DETAILS and (row := self.selected):
-            self.context.operations.read_details(row.status)
+        """Climb the ladder anew when the tunnel, its state or its processes are others."""
+        row = self.selected
+        status = row.status if row else None
+        key = (status.spec, status.state, status.pid, status.ssh_pid) if status else ()
+        if status and key != self._looked_up:
+            self.context.operations.read_details(status)
+        self._looked_up = key
 
     def _deliver_log(self, key: str, reset: bool, lines: list[str]) -> None:
         """Called by the reader's thread."""
@@ -183,7 +199,7 @@ class MainScreen(Actions):
         row = self.selected
         if row is None or row.key != event.key:
             return
-        log = self.query_one(LogView)
+        log = self.log_view
         if event.reset:
             stopped = row.status.state in {State.STOPPED, State.INTERACTIVE}
             log.open(event.lines, "no log: it begins with a start" if stopped else "no lines yet")
@@ -192,17 +208,16 @@ class MainScreen(Actions):
 
     @on(DetailsRead)
     def _take_details(self, event: DetailsRead) -> None:
-        self.query_one(Details).add(event.key, event.layers, event.command, time.time())
+        self.details.add(event.key, event.layers, event.command, time.time())
 
     @on(TunnelTable.Highlighted)
     def _select(self, event: TunnelTable.Highlighted) -> None:
         self._reader.show(event.key)
         self._show_selected()
-        self._look_up_details()
 
     @on(TunnelTable.LaidOut)
     def _lay_out(self, event: TunnelTable.LaidOut) -> None:
-        self.query_one(TableHead).show(event.columns)
+        self.head.show(event.columns)
 
     @on(TunnelTable.Opened)
     def _open(self) -> None:
@@ -214,9 +229,9 @@ class MainScreen(Actions):
 
     @on(PaneRule.TabChosen)
     def _turn_to(self, event: PaneRule.TabChosen) -> None:
-        self.query_one(ContentSwitcher).current = event.tab.value
+        self.body.current = event.tab.value
+        self._looked_up = ()
         self._show_selected()
-        self._look_up_details()
 
     @on(FilterBar.Changed)
     def _filter(self, event: FilterBar.Changed) -> None:
@@ -225,11 +240,11 @@ class MainScreen(Actions):
 
     @on(FilterBar.Left)
     def _leave_filter(self) -> None:
-        self.query_one(TunnelTable).focus()
+        self.table.focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Show which pane has the focus, and its keys."""
-        self.query_one(PaneRule).live = isinstance(event.widget, LogView | Details)
+        self.rule.live = isinstance(event.widget, LogView | Details)
         self._show_keys()
 
     def on_resize(self, event: events.Resize) -> None:

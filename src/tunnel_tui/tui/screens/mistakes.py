@@ -32,9 +32,10 @@ class MistakesPage(Static, Toned):
         grid.add_column()
         for problem in self._problems:
             tone = Tone.DEAD if problem.fatal else Tone.WARNING
-            text = Text(clean(problem.message), self.tone_style(tone))
+            text = Text()
             if problem.key:
-                text = Text(f"{clean(problem.key)}  ", self.tone_style(Tone.NAME)) + text
+                text.append(f"{clean(problem.key)}  ", self.tone_style(Tone.NAME))
+            text.append(clean(problem.message), self.tone_style(tone))
             if problem.value:
                 text.append(f"\nfound {clean(problem.value)}", self.tone_style(Tone.DIM))
             if problem.allowed:

@@ -25,7 +25,7 @@ from tunnel_tui.tui.present import (
     duration,
     explain,
 )
-from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
+from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned, suit_scroll_bars
 
 WIDE = 110
 """From this width on the ladder stands beside the facts, not below them."""
@@ -85,10 +85,15 @@ class Details(VerticalScroll, Toned, can_focus=True):
         self._command = ""
         self._status: TunnelStatus | None = None
         self._drawn: object = None
+        self._page = Static(id="details-text")
+
+    def on_mount(self) -> None:
+        """Suit the terminal."""
+        suit_scroll_bars(self, self._glyphs)
 
     def compose(self) -> ComposeResult:
         """Hold one page of text."""
-        yield Static(id="details-text")
+        yield self._page
 
     def show(self, status: TunnelStatus | None, now: float) -> None:
         """Show a tunnel; its ladder comes later by `add`."""
@@ -108,8 +113,24 @@ class Details(VerticalScroll, Toned, can_focus=True):
         """Set the page anew for the new width."""
         self._draw(time.time())
 
+    def action_line(self, step: int) -> None:
+        """Scroll by one line."""
+        self.scroll_relative(y=step, animate=False)
+
+    def action_page(self, step: int) -> None:
+        """Scroll by what is in sight."""
+        self.scroll_relative(y=step * max(1, self.size.height - 1), animate=False)
+
+    def action_start(self) -> None:
+        """Go to the top."""
+        self.scroll_home(animate=False)
+
+    def action_finish(self) -> None:
+        """Go to the bottom."""
+        self.scroll_end(animate=False)
+
     def _draw(self, now: float) -> None:
-        text = self.query_one(Static)
+        text = self._page
         if self._status is None:
             text.update("")
             return
@@ -121,9 +142,9 @@ class Details(VerticalScroll, Toned, can_focus=True):
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        text.update(self._page(facts, wide))
+        text.update(self._set_page(facts, wide))
 
-    def _page(self, facts: Sequence[Fact], wide: bool) -> Table:
+    def _set_page(self, facts: Sequence[Fact], wide: bool) -> Table:
         left = make_grid(facts, self.tone_style)
         ladder = make_ladder(self._layers, self._glyphs, self.tone_style)
         page = Table.grid(padding=(0, 4), expand=True)

@@ -14,7 +14,7 @@ SAMPLE = """\
 tunnels:
   - name: grafana
     remote_host: user@edge-3      # or an alias of your ssh config
-    remote_port: 3000             # the service, as the remote host reaches it
+    remote_port: 3000             # the service, seen from there
     local_port: 3000              # where you connect, here
 """
 

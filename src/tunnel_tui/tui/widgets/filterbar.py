@@ -30,34 +30,36 @@ class FilterBar(Horizontal):
     def __init__(self) -> None:
         super().__init__(id="filter-bar")
         self.display = False
-        self._count = ""
+        self._input = Input(placeholder="name, host, port or state", compact=True)
+        self._count = Static("", id="filter-count", markup=False)
+        self._counted = ""
 
     def compose(self) -> ComposeResult:
         """Lay out prompt, input and count."""
         yield Static(" / ", id="filter-prompt", markup=False)
-        yield Input(placeholder="name, host, port or state", id="filter-input", compact=True)
-        yield Static("", id="filter-count", markup=False)
+        yield self._input
+        yield self._count
 
     @property
     def text(self) -> str:
         """The words."""
-        return self.query_one(Input).value
+        return self._input.value
 
     def open(self) -> None:
         """Let the person type."""
         self.display = True
-        self.query_one(Input).focus()
+        self._input.focus()
 
     def count(self, shown: int, of: int) -> None:
         """Say how many rows the filter lets through."""
         text = f"{shown} of {of} "
-        if self.display and text != self._count:
-            self._count = text
-            self.query_one("#filter-count", Static).update(text)
+        if self.display and text != self._counted:
+            self._counted = text
+            self._count.update(text)
 
     def action_clear(self) -> None:
         """Show all rows again."""
-        self.query_one(Input).value = ""
+        self._input.value = ""
         self.display = False
         self.post_message(self.Left())
 

@@ -10,6 +10,8 @@ from tunnel_tui.tui.widgets.line import LineWidget, spans_width
 
 COUNTED = (State.DEAD, State.STARTING, State.INTERACTIVE, State.RUNNING, State.STOPPED)
 BAR = 12
+SMALL = 72
+"""Below this width what is not there is not counted."""
 
 
 class Notice(NamedTuple):
@@ -60,6 +62,8 @@ class Header(LineWidget):
         spans: list[Span] = []
         for state in COUNTED:
             count = self._state.counts.get(state, 0)
+            if not count and width < SMALL:
+                continue
             glyph = self._glyphs.badges[state]
             tone = STATE_TONES[state] if count else Tone.FAINT
             spans.append(Span(f"{glyph} ", tone))

@@ -5,12 +5,28 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import Span, Tone, width_of
 
 TONE_CLASSES = frozenset(f"tone--{tone.value}" for tone in Tone)
+
+
+class PlainBar(ScrollBarRender):
+    """A scroll bar without the block characters that smooth its ends."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
+
+
+def suit_scroll_bars(widget: Widget, glyphs: Glyphs) -> None:
+    """Draw the scroll bars of `widget` with what the terminal can show."""
+    if glyphs.ascii:
+        widget.vertical_scrollbar.renderer = PlainBar  # type: ignore[misc]
+        widget.horizontal_scrollbar.renderer = PlainBar  # type: ignore[misc]
 
 
 class Toned(Widget):

@@ -14,7 +14,13 @@ from tunnel_tui.tui import bindings
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.logbuffer import LogBuffer, LogLine
 from tunnel_tui.tui.present import Span, Tone, fit, log_level_tone
-from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned, inner_width, make_strip
+from tunnel_tui.tui.widgets.line import (
+    TONE_CLASSES,
+    Toned,
+    inner_width,
+    make_strip,
+    suit_scroll_bars,
+)
 
 PREFIX = 20
 """Cells of marker, time and source before the text."""
@@ -41,6 +47,10 @@ class LogView(ScrollView, Toned, can_focus=True):
         self._unseen = 0
         self._moving = False
         self._empty = ""
+
+    def on_mount(self) -> None:
+        """Suit the terminal."""
+        suit_scroll_bars(self, self._glyphs)
 
     @property
     def following(self) -> bool:

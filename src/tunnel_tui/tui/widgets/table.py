@@ -21,7 +21,14 @@ from tunnel_tui.tui.columns import Columns, plan_columns, wanted_widths
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import Ends, Span, ends, host_label
 from tunnel_tui.tui.rows import Row
-from tunnel_tui.tui.widgets.line import TONE_CLASSES, LineWidget, Toned, inner_width, make_strip
+from tunnel_tui.tui.widgets.line import (
+    TONE_CLASSES,
+    LineWidget,
+    Toned,
+    inner_width,
+    make_strip,
+    suit_scroll_bars,
+)
 from tunnel_tui.tui.widgets.rowline import draw_heads, draw_row
 
 
@@ -78,6 +85,10 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
         self._drawn: dict[int, list[Span]] = {}
         self._cursor = 0
         self._key: str | None = None
+
+    def on_mount(self) -> None:
+        """Suit the terminal."""
+        suit_scroll_bars(self, self._glyphs)
 
     @property
     def key(self) -> str | None:
