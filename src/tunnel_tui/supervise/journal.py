@@ -1,5 +1,8 @@
 """What goes into the history: every change of state, and what happened while nobody looked."""
 
+import time
+from collections.abc import Iterable
+
 from tunnel_tui.model import State, TunnelStatus
 from tunnel_tui.observe.history import History, Record
 from tunnel_tui.settings import Settings
@@ -45,6 +48,18 @@ class Journal:
             )
             records += records_of([change], [status], _beginning(status, known, snapshot.taken_at))
         return records
+
+
+def record_stops(settings: Settings, tunnels: Iterable[tuple[str, str]]) -> None:
+    """Write down that tunnels (hash, name) were stopped; their logs are gone with them."""
+    history = History(settings.history_file)
+    now = time.time()
+    try:
+        for tunnel_hash, name in tunnels:
+            stopped = State.STOPPED.value
+            history.append(Record(now, tunnel_hash, name, stopped, None, "", ""))
+    except OSError:
+        return  # a full disk must not keep anything from being stopped
 
 
 def _beginning(status: TunnelStatus, known: Record | None, now: float) -> float:

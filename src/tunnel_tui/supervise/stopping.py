@@ -11,6 +11,7 @@ from tunnel_tui.settings import STOP_GRACE, Settings
 from tunnel_tui.supervise.ending import Ending, end_processes
 from tunnel_tui.supervise.family import Census, registered
 from tunnel_tui.supervise.fate import ProgressCallback, outcome_of
+from tunnel_tui.supervise.journal import record_stops
 from tunnel_tui.supervise.riding import lock_logins
 from tunnel_tui.supervise.settling import settle_logins
 from tunnel_tui.supervise.targets import Target, detach
@@ -145,6 +146,7 @@ def _stop_locked(
         state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in registered_pids])
     for target in gone:
         delete_log(settings, target.hash)
+    record_stops(settings, [(t.hash, t.name) for t in gone if t.entries or t.family])
     return [_outcome(target, ending) for target in targets]
 
 
