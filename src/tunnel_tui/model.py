@@ -4,9 +4,15 @@ Everything here is immutable. Named tuples instead of dataclasses: importing `da
 more than a command that only reads takes for its own work.
 """
 
-import hashlib
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
+
+try:
+    # hashlib loads OpenSSL first, which a command that only reads would pay for.
+    from _md5 import md5 as _md5
+except ImportError:
+    from hashlib import md5 as _md5
 
 DEFAULT_NAME = "unnamed"
 LOOPBACK = "localhost"
@@ -60,6 +66,7 @@ class Endpoint(NamedTuple):
         return self.as_argument()
 
 
+@lru_cache(maxsize=4096)
 def parse_endpoint(text: str) -> Endpoint:
     """Read `port`, `host:port`, `[v6]:port` or a socket path.
 
@@ -82,7 +89,7 @@ def parse_endpoint(text: str) -> Endpoint:
     number = int(port)
     if not 1 <= number <= 65535:
         raise ValueError("a port is a number from 1 to 65535")
-    if any(character.isspace() or not character.isprintable() for character in host):
+    if host and (not host.isprintable() or host.split() != [host]):
         raise ValueError("the host contains white space or control characters")
     return Endpoint(host, number)
 
@@ -105,6 +112,11 @@ class Forward(NamedTuple):
         return f"{self.listener.as_argument()}:{self.target.as_argument()}"
 
 
+def digest_of(data: bytes) -> str:
+    """Tell one content from another: 32 hexadecimal digits (no protection against malice)."""
+    return _md5(data, usedforsecurity=False).hexdigest()
+
+
 def tunnel_hash(
     name: str, remote_host: str, remote_port: str, local_port: str, direction: str, interactive: str
 ) -> str:
@@ -113,13 +125,12 @@ def tunnel_hash(
     The same digest as the shell scripts compute, over the text as written.
     """
     text = f"{name}|{remote_host}|{remote_port}|{local_port}|{direction}|{interactive}"
-    return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    return digest_of(text.encode("utf-8", "surrogateescape"))
 
 
 def login_id(remote_host: str) -> str:
     """Identify the login that all interactive tunnels of a remote host share: 16 hex digits."""
-    digest = hashlib.md5(remote_host.encode("utf-8", "surrogateescape"), usedforsecurity=False)
-    return digest.hexdigest()[:16]
+    return digest_of(remote_host.encode("utf-8", "surrogateescape"))[:16]
 
 
 class TunnelSpec(NamedTuple):

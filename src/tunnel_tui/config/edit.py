@@ -5,7 +5,6 @@ a file that would come out as anything else stays as it is.
 """
 
 import fcntl
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,7 @@ from tunnel_tui.config.places import SpliceError
 from tunnel_tui.config.report import Report
 from tunnel_tui.config.wanted import Values, as_written, effective, says
 from tunnel_tui.errors import ConfigChangedError, ConfigError, UnknownTunnelError
-from tunnel_tui.model import TunnelSpec
+from tunnel_tui.model import TunnelSpec, digest_of
 from tunnel_tui.system.files import write_atomic
 
 LOCK_TIMEOUT = 5.0
@@ -169,7 +168,7 @@ def _read(path: str, digest: str) -> bytes | None:
         data = read_bytes(path)
     except FileNotFoundError:
         data = None
-    if (hashlib.sha256(data).hexdigest() if data is not None else "") != digest:
+    if (digest_of(data) if data is not None else "") != digest:
         raise ConfigChangedError(
             "the configuration was changed meanwhile",
             path,

@@ -1,6 +1,5 @@
 """The configuration file as it stands: tunnels, and every mistake in it with its line."""
 
-import hashlib
 import os
 import stat
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from tunnel_tui.config import values
 from tunnel_tui.config.nodes import Node, StructureError, parse_tree
 from tunnel_tui.config.report import Report
 from tunnel_tui.config.validate import read_document
-from tunnel_tui.model import DirectionMode, Problem, TunnelSpec
+from tunnel_tui.model import DirectionMode, Problem, TunnelSpec, digest_of
 
 MAX_BYTES = 8 * 1024 * 1024
 """A thousand tunnels take 150 KB."""
@@ -81,7 +80,7 @@ def read_bytes(path: str) -> bytes:
 
 def parse_config(path: str, data: bytes, mode: DirectionMode = DirectionMode.DEFAULT) -> Config:
     """Check the content of a configuration file without reading it from the disk."""
-    digest = hashlib.sha256(data).hexdigest()
+    digest = digest_of(data)
     report = Report(path)
     specs: list[TunnelSpec] = []
     try:
