@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format screenshots clean
+.PHONY: help demo run test check format image screenshots clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -29,11 +29,15 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
 	$(PYTEST) tests/unit tests/tui
 
 format: $(VENV)/.dev  ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+image:  ## build the container image tunnel-tui
+	scripts/build-image tunnel-tui
 
 screenshots: $(VENV)/.dev  ## take the pictures of the README from the running demo
 	$(BIN)/python scripts/screenshots.py screenshots

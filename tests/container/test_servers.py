@@ -1,0 +1,106 @@
+"""Servers that are away, that refuse the key, that have another host key."""
+
+from collections.abc import Callable
+
+from tests.container.engine import Container
+from tests.container.site import Site
+from tests.support.network import EchoService, free_port, passes
+from tests.support.sshd import Keys, Sshd
+from tests.support.tunnels import inward
+from tests.support.waiting import wait_until
+
+MakeContainer = Callable[..., Container]
+
+
+def connections(server: Sshd) -> int:
+    return server.log.read_text(errors="replace").count("Connection from ")
+
+
+def test_comes_up_when_its_server_comes_back(
+    site: Site,
+    make_container: MakeContainer,
+    make_sshd: Callable[..., Sshd],
+    echo: EchoService,
+    figures: dict[str, str],
+) -> None:
+    import time
+
+    server, port = make_sshd(), free_port()
+    server.stop()
+    site.add_host("away", server.port)
+    site.write(inward(echo.port, port, name="late", host="away"))
+    container = make_container(site)
+    wait_until(lambda: container.status()["late"]["reason"], 20, container.logs(), 0.2)
+    assert container.status()["late"]["reason"]["code"] == "refused"
+    server.start()
+    begun = time.monotonic()
+    wait_until(lambda: passes(port, timeout=1), 12, container.logs(), 0.1)
+    taken = time.monotonic() - begun
+    figures["back after the server's return"] = f"{taken:.1f} s"
+    assert taken <= 10
+    wait_until(lambda: container.state_of("late") == "RUNNING", 5, interval=0.2)
+    container.remove()
+
+
+def test_a_refused_key_is_tried_three_times_at_most(
+    site: Site,
+    make_container: MakeContainer,
+    make_sshd: Callable[..., Sshd],
+    keys: Keys,
+    echo: EchoService,
+) -> None:
+    strict = [make_sshd(AuthorizedKeysFile="/dev/null") for _ in range(2)]
+    site.add_host("strict", strict[0].port)
+    site.write(inward(echo.port, free_port(), name="refused", host="strict"))
+    container = make_container(site)
+    stubborn_site = Site(site.config / "..stubborn", site.ssh / "id_test")
+    stubborn_site.add_host("strict", strict[1].port)
+    stubborn_site.write(inward(echo.port, free_port(), name="refused", host="strict"))
+    # With gate time 0 autossh itself would go on for ever.
+    stubborn = make_container(stubborn_site, AUTOSSH_GATETIME=0)
+    for box, server in ((container, strict[0]), (stubborn, strict[1])):
+        wait_until(lambda box=box: box.state_of("refused") == "DEAD", 40, box.logs(), 0.3)
+        tries = connections(server)
+        assert 1 <= tries <= 3
+        reason = box.status()["refused"]["reason"]
+        assert reason["code"].startswith("permission"), reason
+        assert "refused" in box.cli("health", check=False)
+    counts = [connections(server) for server in strict]
+    stays_at(lambda: [connections(server) for server in strict], counts, 8.0)
+    container.remove()
+    stubborn.remove()
+
+
+def test_a_changed_host_key_waits(
+    site: Site,
+    make_container: MakeContainer,
+    make_sshd: Callable[..., Sshd],
+    keys: Keys,
+    echo: EchoService,
+    tmp_path: object,
+) -> None:
+    server, port = make_sshd(), free_port()
+    site.add_host("changing", server.port)
+    site.write(inward(echo.port, port, name="changed", host="changing"))
+    container = make_container(site)
+    container.wait_running("changed")
+    server.stop()
+    server.configure(host_key=keys.make("another_host_key"))
+    server.start()
+    wait_until(lambda: container.state_of("changed") == "DEAD", 60, container.logs(), 0.3)
+    reason = container.status()["changed"]["reason"]
+    assert "host" in reason["code"], reason
+    assert "ssh-keygen -R" in reason["advice"]
+    count = connections(server)
+    stays_at(lambda: connections(server), count, 6.0)
+    container.remove()
+
+
+def stays_at(figure: Callable[[], object], value: object, seconds: float) -> None:
+    """See for some time that a figure does not change."""
+    import time
+
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        assert figure() == value
+        time.sleep(0.2)
