@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Reason, State, TunnelEntry, TunnelSpec, TunnelStatus
-from tunnel_tui.observe import reasons
 from tunnel_tui.observe.identity import OurProcess
 from tunnel_tui.observe.runs import Run
 from tunnel_tui.observe.subject import Subject
@@ -50,6 +49,8 @@ class Look:
         if entry is not None:
             return self._dead(spec, entry, stranger)
         if orphan := self._orphan(spec):
+            from tunnel_tui.observe import reasons
+
             reason = reasons.orphaned(orphan.stat.pgrp, orphan.stat.pid)
             return TunnelStatus(spec, State.DEAD, reason=reason, ssh_pid=orphan.stat.pid)
         return TunnelStatus(spec, State.INTERACTIVE if spec.interactive else State.STOPPED)
@@ -83,6 +84,8 @@ class Look:
     def _dead(
         self, spec: TunnelSpec, entry: TunnelEntry, stranger: ProcessStat | None
     ) -> TunnelStatus:
+        from tunnel_tui.observe import reasons  # what stands needs no words
+
         self.dead.add((entry.hash, entry.pid))
         past = self.observer.past(spec, spec.forward(self.observer.settings.direction_mode))
         status = TunnelStatus(spec, State.DEAD, reason=past.reason, pid=entry.pid, since=past.ended)
@@ -149,6 +152,8 @@ class Look:
         return not subject.forward.listens_here or subject.stands_by_sockets(self.sockets)[0]
 
     def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
+        from tunnel_tui.observe import reasons
+
         past = self.observer.past(spec, subject.forward)
         reason: Reason | None = past.reason
         if run.partial:

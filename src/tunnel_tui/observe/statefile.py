@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tunnel_tui.errors import FileRefusedError, LockHeldError, StateFileError
 from tunnel_tui.model import TunnelEntry, parse_endpoint
 from tunnel_tui.system.files import current, open_shared
-from tunnel_tui.system.locks import RangeLock
+
+if TYPE_CHECKING:
+    from tunnel_tui.system.locks import RangeLock
 
 READ_LOCK_TIMEOUT = 1.0
 """Seconds a reader waits for writers before it reads without the lock."""
@@ -303,7 +305,9 @@ def _failed(path: str, error: OSError) -> StateFileError:
     )
 
 
-def _first_free(fd: int, offsets: Iterable[int]) -> RangeLock | None:
+def _first_free(fd: int, offsets: Iterable[int]) -> "RangeLock | None":
+    from tunnel_tui.system.locks import RangeLock  # of no use to those who only read
+
     for offset in offsets:
         lock = RangeLock(fd, offset)
         if lock.acquire(blocking=False):

@@ -2,18 +2,20 @@
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Forward, Layer, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import OurProcess, find_tagged, is_ours
 from tunnel_tui.observe.look import Look
-from tunnel_tui.observe.past import Past, tell
 from tunnel_tui.observe.runs import RunReader
-from tunnel_tui.observe.sanitise import LINE_LIMIT, sanitise
 from tunnel_tui.observe.statefile import StateFile, StateRead
 from tunnel_tui.observe.subject import Subject
 from tunnel_tui.observe.tail import read_tail
 from tunnel_tui.settings import Settings
 from tunnel_tui.system.proc import ProcessStat, command_line, read_stat
+
+if TYPE_CHECKING:
+    from tunnel_tui.observe.past import Past
 
 _PAST_BYTES = 32 * 1024
 
@@ -107,8 +109,12 @@ class Observer:
             self._readers[tunnel_hash] = reader
         return reader
 
-    def past(self, spec: TunnelSpec, forward: Forward) -> Past:
+    def past(self, spec: TunnelSpec, forward: Forward) -> "Past":
         """Read the story from the end of a tunnel's log; remembered until the log changes."""
+        # Only a tunnel that does not stand has a story: the patterns are compiled for it alone.
+        from tunnel_tui.observe.past import Past, tell
+        from tunnel_tui.observe.sanitise import LINE_LIMIT, sanitise
+
         path = self.settings.log_file(spec.hash)
         try:
             status = os.lstat(path)

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Forward, Traffic
 from tunnel_tui.system.proc import descendants
-from tunnel_tui.system.sockets import TcpSocket, tcp_sockets
+
+if TYPE_CHECKING:
+    from tunnel_tui.system.sockets import TcpSocket
 
 
 class Sockets:
@@ -22,23 +25,29 @@ class Sockets:
         self._connected: Mapping[int, TcpSocket] | None = None
 
     @property
-    def listening(self) -> Mapping[int, TcpSocket]:
+    def listening(self) -> "Mapping[int, TcpSocket]":
         """All listeners by inode."""
         if self._listening is None:
+            from tunnel_tui.system.sockets import tcp_sockets
+
             self._listening = tcp_sockets(True)
         return self._listening
 
     @property
-    def connected(self) -> Mapping[int, TcpSocket]:
+    def connected(self) -> "Mapping[int, TcpSocket]":
         """All connections by inode, with what the kernel knows of them."""
         if self._connected is None:
+            from tunnel_tui.system.sockets import tcp_sockets
+
             self._connected = tcp_sockets(False)
         return self._connected
 
-    def connection(self, inode: int) -> TcpSocket | None:
+    def connection(self, inode: int) -> "TcpSocket | None":
         """Look one connection up."""
         if self._connected is None and inode in self._known:
             if self._few is None:
+                from tunnel_tui.system.sockets import tcp_sockets
+
                 self._few = tcp_sockets(False, self._known)
             return self._few.get(inode)
         return self.connected.get(inode)
