@@ -69,6 +69,9 @@ FOLLOW = Option("--follow", "go on as lines arrive (here -f is not the state fil
 LINES = Option("--lines", "how many lines from the end (default 50)", "-n", "N")
 TIMEOUT = Option("--timeout", "seconds until giving up (default 60)", "-t", "SECONDS")
 HEADLESS = Option("--headless", "no app: print the environment that reaches the demo's tunnels")
+FRESH = Option("--fresh", "stop what runs and clear state file and logs first (container: default)")
+ADOPT = Option("--adopt", "keep what runs (default outside a container)")
+KEEP = Option("--keep", "leave the tunnels running at the end")
 FOR = Option("--for", "running (default), starting, stopped, dead or interactive", "", "STATE")
 
 _SMART = (
@@ -196,6 +199,18 @@ COMMANDS: dict[str, Command] = {
         "the hash of a tunnel",
         ("<name>", "<host>", "<port>", "<local>", "<dir>", "[interactive]"),
         (JSON,),
+    ),
+    "daemon": Command(
+        "daemon",
+        "daemon",
+        "all",
+        "start what the file asks for, watch the file, revive what fails; until stopped",
+        (),
+        (FRESH, ADOPT, KEEP),
+        "One at a time. Log lines go to stdout. TERM and INT stop every tunnel, HUP reads the\n"
+        "file again and starts all that should run. A tunnel whose login or host key is refused\n"
+        "waits for a person; all others are tried again.",
+        resident=True,
     ),
     "demo": Command(
         "launch",

@@ -1,0 +1,111 @@
+"""Refused logins: counted, and stopped before a server takes us for an attacker."""
+
+import os
+import signal
+
+from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.model import ReasonCode, State, TunnelSpec, TunnelStatus
+from tunnel_tui.observe.logs import tail_lines
+from tunnel_tui.observe.reasons import attempts_of, find_reason, succeeded
+from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.family import Census, registered
+from tunnel_tui.supervise.launch import open_log, write_line
+from tunnel_tui.system import proc, signals, spawn
+from tunnel_tui.system.proc import ProcessStat
+
+REFUSED = frozenset(
+    {ReasonCode.PERMISSION_DENIED, ReasonCode.TOO_MANY_FAILURES, ReasonCode.KEY_FILE}
+)
+"""The server was reached and did not let us in."""
+SEEN = 2
+"""Refusals in a row after which autossh is ended: a third attempt may be on its way by then."""
+_LINES = 400
+_LOCK_TIMEOUT = 5.0
+_END_TIMEOUT = 2.0
+
+
+def is_refused(status: TunnelStatus) -> bool:
+    """Say whether autossh is about to repeat a login that was refused."""
+    code = status.reason.code if status.reason else None
+    return status.state is State.STARTING and code in REFUSED and status.pid is not None
+
+
+def count_refusals(settings: Settings, spec: TunnelSpec) -> int:
+    """Count the logins that were refused since the tunnel was started, or since it stood last."""
+    lines = tail_lines(settings.log_file(spec.hash), _LINES)
+    remote = not spec.forward(settings.direction_mode).listens_here
+    count = 0
+    for attempt in reversed(attempts_of(lines)):
+        if succeeded(attempt, remote):
+            break
+        reason = find_reason(attempt, spec, remote=remote)
+        count += reason is not None and reason.code in REFUSED
+    return count
+
+
+def give_up(settings: Settings, spec: TunnelSpec, count: int) -> bool:
+    """End a tunnel's processes and leave its entry and its log, which tell the reason.
+
+    They are killed: what autossh says when it is asked to end would hide the reason.
+
+    Returns:
+        False where nothing was left to end.
+
+    Raises:
+        LockHeldError, StateFileError, FileRefusedError: as they say.
+    """
+    state = StateFile(settings.state_file)
+    with state.lock_tunnel(spec.hash, _LOCK_TIMEOUT):
+        entries = [entry for entry in state.read().entries if entry.hash == spec.hash]
+        if not any(registered(entry) for entry in entries):
+            return False
+        _kill(Census(settings).family(spec.hash, entries))
+        _note(settings, spec, f"ended after {count} refused logins; it waits for a person")
+    return True
+
+
+def end_waiting(settings: Settings, spec: TunnelSpec, pid: int) -> bool:
+    """End an autossh that sleeps between two attempts, so that a new one tries at once.
+
+    autossh(1) cannot be woken: a signal in its sleep ends it. One that has an ssh is left alone.
+
+    Returns:
+        False where it is not asleep (any more) or not the tunnel's.
+
+    Raises:
+        LockHeldError, StateFileError, FileRefusedError: as they say.
+    """
+    state = StateFile(settings.state_file)
+    with state.lock_tunnel(spec.hash, _LOCK_TIMEOUT):
+        for entry in state.read().entries:
+            if entry.hash != spec.hash or entry.pid != pid:
+                continue
+            stat = registered(entry)
+            if stat is None or proc.children(pid):
+                return False
+            _kill([stat])
+            return True
+    return False
+
+
+def _kill(family: list[ProcessStat]) -> None:
+    # Those that run the tunnel come first in a family: autossh must not replace its ssh.
+    for stat in family:
+        try:
+            signals.send(stat, signal.SIGKILL)
+        except PermissionError:
+            continue
+    signals.wait_gone([stat.pid for stat in family], _END_TIMEOUT)
+    spawn.reap()
+
+
+def _note(settings: Settings, spec: TunnelSpec, text: str) -> None:
+    try:
+        log = open_log(settings.log_file(spec.hash))
+    except TunnelTuiError:
+        return
+    try:
+        write_line(log, text)
+    finally:
+        os.close(log)

@@ -1,0 +1,62 @@
+"""What the watcher does once a minute: logs bounded, lost entries written again."""
+
+import os
+
+from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.observe.cap import cap_log
+from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.settings import LOG_CAP, Settings
+from tunnel_tui.supervise.family import registered
+
+_LOCK_TIMEOUT = 0.5
+
+
+def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[str]]:
+    """Cap every log of a tunnel; return the names of those that were, and what went wrong."""
+    capped, failures = [], []
+    try:
+        with os.scandir(settings.log_dir) as entries:
+            large = [
+                entry.name
+                for entry in entries
+                if entry.name.startswith("tunnel-")
+                and entry.name.endswith(".log")
+                and entry.is_file(follow_symlinks=False)
+                and entry.stat(follow_symlinks=False).st_size > limit
+            ]
+    except OSError:
+        return [], []  # nothing was ever started
+    for name in large:
+        try:
+            if cap_log(os.path.join(settings.log_dir, name), limit):
+                capped.append(name)
+        except (TunnelTuiError, OSError) as error:
+            failures.append(f"{name}: {error}")
+    return capped, failures
+
+
+def adopt_lost(settings: Settings, statuses: tuple[TunnelStatus, ...]) -> list[TunnelSpec]:
+    """Register live tunnels again whose line the state file has lost.
+
+    Raises:
+        StateFileError, FileRefusedError: the state file cannot be used.
+    """
+    state = StateFile(settings.state_file)
+    known = {entry.hash for entry in state.read().entries}
+    adopted = []
+    for status in statuses:
+        up = status.state in (State.RUNNING, State.STARTING)
+        if not up or status.pid is None or status.spec.hash in known:
+            continue
+        entry = TunnelEntry.of(status.spec, status.pid)
+        try:
+            # Not while somebody starts or stops it: the next minute sees what came of it.
+            with state.lock_tunnel(status.spec.hash, _LOCK_TIMEOUT):
+                lost = all(other.hash != entry.hash for other in state.read().entries)
+                if lost and registered(entry) is not None:
+                    state.put(entry)
+                    adopted.append(status.spec)
+        except (TunnelTuiError, OSError):
+            continue
+    return adopted
