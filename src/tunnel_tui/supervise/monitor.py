@@ -12,6 +12,7 @@ from collections.abc import Callable
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import State, TunnelStatus
+from tunnel_tui.observe.look import Look
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
 from tunnel_tui.settings import Settings
@@ -32,7 +33,7 @@ _RESCAN_EVERY = 5
 """Looks between searches of the whole process table for what the state file has lost."""
 _QUICK, _SLOW = 0.05, 0.25
 """Seconds between looks for the log of a tunnel that is coming up, and for one that stands."""
-_SHARE = 0.01
+_SHARE = 0.006
 """Of one core, at most, for looking at traffic."""
 
 
@@ -127,7 +128,9 @@ class Monitor:
         while not self._ending.is_set():
             now = time.monotonic()
             until = next_look if due is None else min(next_look, due)
-            for event in events.wait(max(0.0, until - now)):
+            happened = events.wait(max(0.0, until - now))
+            self._look_at_dead({event.pid for event in happened if event.kind == "died"})
+            for event in happened:
                 at = self._when(event, soonest)
                 if at is not None:
                     due = at if due is None else min(due, at)
@@ -166,7 +169,7 @@ class Monitor:
         now = time.monotonic()
         if event.kind == "died":
             self._watched.discard(event.pid)
-            return now
+            return now + _QUICK  # its tunnel has been looked at; others may follow it
         if event.kind == "woken":
             return now
         if event.path == self._settings.state_file or self._configuration.concerns(event.path):
@@ -187,10 +190,32 @@ class Monitor:
                 return max(now, soonest - _QUICK + max(_SLOW, 10 * self._cost))
         return max(now, soonest - _QUICK + max(_QUICK, 5 * self._cost))
 
+    def _look_at_dead(self, pids: set[int]) -> None:
+        """Look at once at the tunnels of processes that have ended, and only at these."""
+        snapshot = self.snapshot
+        if snapshot is None or pids.isdisjoint(
+            pid for status in snapshot.statuses for pid in (status.pid, status.ssh_pid)
+        ):
+            return
+        spawn.reap()
+        look = Look(self._observer, traffic=False, rescan=False)
+        entries = {entry.hash: entry for entry in self._observer.state.entries}
+        seen = [
+            look.at(status.spec, entries.get(status.spec.hash))._replace(
+                configured=status.configured
+            )
+            if pids & {status.pid, status.ssh_pid}
+            else status
+            for status in snapshot.statuses
+        ]
+        statuses, _ = without_false_deaths(self._state, snapshot.statuses, seen)
+        self._hand_out(statuses, self._plan, self._problem())
+        self._trouble = self._journal.write(snapshot, self.snapshot)
+
     def _look(self, events: Events, rescan: bool) -> None:
         """Take a snapshot and hand it out if anything is new."""
         spawn.reap()
-        started = time.perf_counter()
+        started = time.thread_time()
         fresh = self._configuration.refresh()
         if fresh:
             for directory in self._configuration.directories:
@@ -202,7 +227,7 @@ class Monitor:
         statuses, self._unsettled = without_false_deaths(
             self._state, before.statuses if before else (), observed
         )
-        self._cost = time.perf_counter() - started
+        self._cost = time.thread_time() - started
         self._watch_processes(events)
         self._hand_out(statuses, self._plan, self._problem())
         self._trouble = self._journal.write(before, self.snapshot)
