@@ -482,3 +482,23 @@ async def test_clicks_select_and_act(engine: FakeEngine) -> None:
         place = text_of(app)[-1].index("x stop")
         await pilot.click("#key-bar", offset=(place, 0))
         await until(pilot, lambda: engine.calls == [("stop", "grafana")])
+
+
+async def test_without_colour_there_is_none(engine: FakeEngine) -> None:
+    environment = {"NO_COLOR": "1", "TERM": "xterm-256color"}
+    async with opened(engine, environment=environment) as (app, pilot):
+        await pilot.press("X")
+        for strip in app.screen._compositor.render_strips(app.size):
+            for segment in strip:
+                style = segment.style
+                for color in (style.color, style.bgcolor) if style else ():
+                    assert color is None or color.is_default, segment
+
+
+async def test_sixteen_colours_are_the_terminals_own(engine: FakeEngine) -> None:
+    async with opened(engine, environment={"TERM": "xterm"}) as (app, _):
+        for strip in app.screen._compositor.render_strips(app.size):
+            for segment in strip:
+                style = segment.style
+                for color in (style.color, style.bgcolor) if style else ():
+                    assert color is None or color.is_default or color.number is not None, segment

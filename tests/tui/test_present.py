@@ -20,7 +20,7 @@ from tunnel_tui.tui.present import (
     sparkline,
     width_of,
 )
-from tunnel_tui.tui.theme import NIGHT, SIXTEEN, choose_theme
+from tunnel_tui.tui.theme import NIGHT, PLAIN, SIXTEEN, choose_theme
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_which_glyphs(environment: dict[str, str], glyphs: object) -> None:
         ({}, SIXTEEN),
         ({"TERM": "xterm-256color"}, NIGHT),
         ({"TERM": "xterm", "COLORTERM": "truecolor"}, NIGHT),
-        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, SIXTEEN),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, PLAIN),
     ],
 )
 def test_which_theme(environment: dict[str, str], theme: object) -> None:

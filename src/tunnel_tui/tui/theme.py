@@ -76,16 +76,35 @@ SIXTEEN = Theme(
         "cursor-calm": "ansi_default",
     },
 )
-THEMES = (NIGHT, SIXTEEN)
+_OWN = "ansi_default"
+PLAIN = Theme(
+    name="tunnel-plain",
+    ansi=True,
+    primary=_OWN,
+    secondary=_OWN,
+    accent=_OWN,
+    success=_OWN,
+    warning=_OWN,
+    error=_OWN,
+    foreground=_OWN,
+    background=_OWN,
+    surface=_OWN,
+    panel=_OWN,
+    boost=_OWN,
+    variables=dict.fromkeys(SIXTEEN.variables, _OWN)
+    | {"block-cursor-text-style": "reverse", "input-cursor-text-style": "reverse"},
+)
+"""No colour at all: glyphs, words, bold and reverse carry everything."""
+THEMES = (NIGHT, SIXTEEN, PLAIN)
 
 
 def choose_theme(environment: Mapping[str, str]) -> Theme:
-    """Take the terminal's own 16 colours where it has no more, or where none are wanted.
+    """Take the terminal's own 16 colours where it has no more, or none at all.
 
     `docker exec` gives TERM=xterm and nothing else, whatever the terminal can do.
     """
     if environment.get("NO_COLOR"):
-        return SIXTEEN
+        return PLAIN
     if environment.get("COLORTERM", "").lower() in {"truecolor", "24bit"}:
         return NIGHT
     terminal = environment.get("TERM", "")
