@@ -4,7 +4,8 @@ from tunnel_tui.model import State
 from tunnel_tui.tui.rows import Row
 
 NO_TUNNEL = "no tunnel is selected"
-NOT_HERE = "it needs a password or a code, and this version cannot ask for one"
+NEEDS_PERSON = "it needs a login: a begins it"
+NEEDS_NONE = "it logs in by key and never asks: s starts it"
 UNCONFIGURED = "it is no longer in the config: it can be stopped, not started"
 
 
@@ -14,7 +15,7 @@ def why_not(action: str, row: Row | None) -> str:
         return NO_TUNNEL
     if action in {"start", "stop", "restart"} and row.busy:
         return f"still {row.busy}"
-    check = {"start": _start, "stop": _stop, "restart": _restart}.get(action)
+    check = {"start": _start, "stop": _stop, "restart": _restart, "log_in": _log_in}.get(action)
     return check(row) if check else ""
 
 
@@ -25,16 +26,30 @@ def _start(row: Row) -> str:
     if status.state is State.STARTING:
         return "it is starting already"
     if status.spec.interactive:
-        return NOT_HERE
+        return NEEDS_PERSON
+    return "" if status.configured else UNCONFIGURED
+
+
+def _log_in(row: Row) -> str:
+    status = row.status
+    if row.login:
+        return f"its login is under way: {row.login}"
+    if not status.spec.interactive:
+        return NEEDS_NONE
+    if status.state in {State.RUNNING, State.STARTING}:
+        return "it is logged in already"
     return "" if status.configured else UNCONFIGURED
 
 
 def _stop(row: Row) -> str:
+    if row.login:
+        return ""
     state = row.status.state
     return "it is not running" if state in {State.STOPPED, State.INTERACTIVE} else ""
 
 
 def _restart(row: Row) -> str:
-    if row.status.spec.interactive:
-        return NOT_HERE
+    up = row.status.state in {State.RUNNING, State.STARTING}
+    if row.status.spec.interactive and not up:
+        return NEEDS_PERSON
     return "" if row.status.configured else UNCONFIGURED

@@ -41,6 +41,7 @@ class TunnelApp(App[int]):
     """See, start and stop every tunnel of this machine. Leaving it touches none."""
 
     TITLE = "tunnel-tui"
+    ESCAPE_TO_MINIMIZE = False
     # Textual does not load the style sheet of a default screen: all are loaded here.
     CSS_PATH: ClassVar[list[str]] = ["app.tcss", "screens/main.tcss", "screens/dialogs.tcss"]  # type: ignore[assignment]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings.APP]
@@ -52,8 +53,9 @@ class TunnelApp(App[int]):
         demo_hint: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        # Textual takes NO_COLOR out of the environment: look before it does.
         environment = dict(os.environ if environment is None else environment)
+        # We have a theme without colours; Textual's own filter makes black on black of it.
+        os.environ.pop("NO_COLOR", None)
         super().__init__()
         self.engine = engine
         self.context = Context(self, engine, choose_glyphs(environment))
@@ -87,8 +89,9 @@ class TunnelApp(App[int]):
         self._inbox.listen(lambda: self.post_message(SnapshotTaken()))
         self._show_header()
 
-    def on_unmount(self) -> None:
-        """Leave; every tunnel stays as it is."""
+    async def on_unmount(self) -> None:
+        """Leave; every tunnel stays as it is, a login at its prompt ends."""
+        await self.context.logins.close()
         self.engine.close()
 
     def _look_for_programs(self) -> None:

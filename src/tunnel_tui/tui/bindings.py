@@ -16,9 +16,14 @@ TUNNEL = [
     _key("s", "start", "start", "tunnel.start", "Start it"),
     _key("x", "stop", "stop", "tunnel.stop", "Stop it and delete its log"),
     _key("r", "restart", "restart", "tunnel.restart", "Stop and start it again"),
-    _key("enter", "details", "details", "tunnel.details", "Its details, or back to its log"),
+    _key("enter", "open", "open", "tunnel.open", "Log in where needed, else details"),
+    _key("d", "details", "details", "tunnel.details", "Its details, or back to its log"),
     _key("y", "copy", "copy", "tunnel.copy", "Copy its listener's address"),
     _key("Y", "copy_command", "copy command", "tunnel.copy-command", "Copy its ssh command", "Y"),
+]
+LOGIN = [
+    _key("a", "log_in", "log in", "login.begin", "Log in to its host, or back to its prompt"),
+    _key("A", "log_in_all", "log in all", "login.all", "Log in to every host that needs it", "A"),
 ]
 ALL = [
     _key("S", "start_all", "start all", "all.start", "Start every tunnel that is not up", "S"),
@@ -61,6 +66,18 @@ LOG = [
         "N",
     ),
 ]
+TERMINAL = [
+    Binding(
+        "ctrl+right_square_bracket,f12",
+        "release",
+        "leave it waiting",
+        id="login.release",
+        tooltip="Leave a prompt waiting (or F12)",
+        key_display="ctrl+]",
+        show=False,
+        priority=True,
+    )
+]
 LOG_SCROLL = [
     _key("j,down", "line(1)", "down", "pane.down", "A line down", "j ↓"),
     _key("k,up", "line(-1)", "up", "pane.up", "A line up", "k ↑"),
@@ -75,6 +92,7 @@ SECTIONS = (
     ("Table", TABLE),
     ("Views", VIEW),
     ("Log", LOG),
+    ("Logins", [*LOGIN, *TERMINAL]),
     ("App", APP),
 )
 """The help screen, section by section."""

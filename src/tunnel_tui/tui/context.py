@@ -1,13 +1,16 @@
 """What screens and app share: the engine, the rows, the newest snapshot."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from textual.app import App
 
+from tunnel_tui.model import TunnelSpec
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.monitor import Snapshot
 from tunnel_tui.tui.engine import Engine
 from tunnel_tui.tui.glyphs import Glyphs
+from tunnel_tui.tui.logins import Logins
 from tunnel_tui.tui.operations import Operations
 from tunnel_tui.tui.rows import RowModel
 
@@ -21,5 +24,10 @@ class Context:
         self.glyphs = glyphs
         self.rows = RowModel()
         self.operations = Operations(app, engine)
+        self.logins = Logins(app, engine, self.configured)
         self.snapshot: Snapshot | None = None
         self.missing: frozenset[str] = frozenset()
+
+    def configured(self) -> Sequence[TunnelSpec]:
+        """List the tunnels of the configuration in force."""
+        return self.snapshot.config.tunnels if self.snapshot is not None else ()

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tunnel_tui.model import Layer, Outcome, TunnelSpec, TunnelStatus
+from tunnel_tui.model import Layer, Outcome, Reason, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.follow import LogUpdate
 from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.command import Command
 from tunnel_tui.supervise.monitor import Snapshot
 
 Progress = Callable[[int, int, Outcome], None]
@@ -25,6 +26,24 @@ class Follower(Protocol):
 
     def close(self) -> None:
         """Let go of the file."""
+        ...
+
+
+class Login(Protocol):
+    """A login that was begun: it keeps others out until it is closed."""
+
+    command: Command
+
+    def finish(self) -> Outcome:
+        """After exit status 0: prove that the login stands, and attach its tunnel."""
+        ...
+
+    def reason(self, lines: Sequence[str]) -> Reason | None:
+        """Say why it failed, from what ssh left on the terminal."""
+        ...
+
+    def close(self) -> None:
+        """Let others log in."""
         ...
 
 
@@ -87,4 +106,20 @@ class Engine(Protocol):
 
     def missing_programs(self) -> frozenset[str]:
         """Name which of ssh and autossh are not installed."""
+        ...
+
+    def begin_login(self, spec: TunnelSpec) -> Login:
+        """Make ready for a login to the tunnel's host. Raises TunnelTuiError."""
+        ...
+
+    def needs_login(self, spec: TunnelSpec) -> bool:
+        """Say whether a person must log in before this tunnel can run."""
+        ...
+
+    def attach(self, spec: TunnelSpec) -> Outcome:
+        """Bring a tunnel up on the login that its host has. Raises TunnelTuiError."""
+        ...
+
+    def siblings(self, spec: TunnelSpec, specs: Sequence[TunnelSpec]) -> list[TunnelSpec]:
+        """List those of `specs` that could ride on the same login and are not up."""
         ...

@@ -17,9 +17,11 @@ from tunnel_tui.supervise.lifecycle import (
     stop_tunnel,
     stop_tunnels,
 )
+from tunnel_tui.supervise.login import begin_login, needs_login
 from tunnel_tui.supervise.monitor import Monitor, Snapshot
+from tunnel_tui.supervise.riding import attach, siblings
 from tunnel_tui.system.spawn import find_program
-from tunnel_tui.tui.engine import Follower, Progress
+from tunnel_tui.tui.engine import Follower, Login, Progress
 
 
 class LiveEngine:
@@ -88,3 +90,19 @@ class LiveEngine:
         """Name which of ssh and autossh are not installed."""
         programs = ("ssh", "autossh")
         return frozenset(name for name in programs if find_program(name, os.environ) is None)
+
+    def begin_login(self, spec: TunnelSpec) -> Login:
+        """Make ready for a login to the tunnel's host."""
+        return begin_login(self.settings, spec, os.environ)
+
+    def needs_login(self, spec: TunnelSpec) -> bool:
+        """Say whether a person must log in before this tunnel can run."""
+        return needs_login(self.settings, spec)
+
+    def attach(self, spec: TunnelSpec) -> Outcome:
+        """Bring a tunnel up on the login that its host has."""
+        return attach(self.settings, spec)
+
+    def siblings(self, spec: TunnelSpec, specs: Sequence[TunnelSpec]) -> list[TunnelSpec]:
+        """List those of `specs` that could ride on the same login and are not up."""
+        return siblings(self.settings, spec, specs)

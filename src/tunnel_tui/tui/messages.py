@@ -3,7 +3,8 @@
 from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.model import Layer, Outcome
+from tunnel_tui.model import Layer, Outcome, TunnelSpec
+from tunnel_tui.tui.login_session import LoginSession
 
 
 class ScreenBuilt(Message):
@@ -70,3 +71,24 @@ class DetailsRead(Message):
         self.key = key
         self.layers = layers
         self.command = command
+
+
+class LoginChanged(Message):
+    """A login came further, asks something else, or got or lost the keyboard."""
+
+    def __init__(self, session: LoginSession) -> None:
+        super().__init__()
+        self.session = session
+
+    def can_replace(self, message: Message) -> bool:
+        """What counts is how the session is when somebody looks."""
+        return isinstance(message, LoginChanged) and message.session is self.session
+
+
+class LoginEnded(Message):
+    """A login is over; `others` could come up on it without another code."""
+
+    def __init__(self, session: LoginSession, others: list[TunnelSpec]) -> None:
+        super().__init__()
+        self.session = session
+        self.others = others

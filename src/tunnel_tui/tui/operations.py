@@ -72,6 +72,21 @@ class Operations:
 
         self._batch("restarting", restart, len(running) + len(specs))
 
+    def bring_up(self, specs: Sequence[TunnelSpec]) -> None:
+        """Let these tunnels ride on the login that their host has."""
+        self._batch("bringing up", partial(self._bring_up, specs), len(specs))
+
+    def _bring_up(self, specs: Sequence[TunnelSpec], progress: Progress) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for spec in specs:
+            try:
+                outcomes.append(self._engine.attach(spec))
+            except TunnelTuiError as error:
+                why = ": ".join(filter(None, (error.title, error.detail)))
+                outcomes.append(Outcome(spec.hash, spec.name, False, "failed", why, error.advice))
+            progress(len(outcomes), len(specs), outcomes[-1])
+        return outcomes
+
     def clean_up(self, specs: Sequence[TunnelSpec]) -> None:
         """Repair what is left over."""
         self._batch("cleaning up", lambda _: self._engine.clean_up(specs), 0)

@@ -195,11 +195,13 @@ def sparkline(samples: tuple[float, ...], width: int, glyphs: Glyphs) -> str:
 
 
 def reason_spans(
-    status: TunnelStatus, busy: str, glyphs: Glyphs, *, brief: bool = False
+    status: TunnelStatus, busy: str, glyphs: Glyphs, *, brief: bool = False, login: str = ""
 ) -> tuple[Span, ...]:
     """Say why there are no figures: empty where there are some, or nothing to say."""
     if busy:
         return (Span(f"{busy}{'...' if glyphs.ascii else '…'}", Tone.ACCENT),)
+    if login:
+        return (Span(login, Tone.INTERACTIVE),)
     tone = STATE_TONES[status.state]
     reason = status.reason
     separator = f" {glyphs.dot} "

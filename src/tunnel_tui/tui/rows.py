@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from tunnel_tui.model import STATE_ORDER, State, TunnelStatus
+from tunnel_tui.model import STATE_ORDER, Reason, State, TunnelStatus
 
 HISTORY = 12
 """Samples of traffic kept for the little graph."""
@@ -36,6 +36,7 @@ class Row(NamedTuple):
     status: TunnelStatus
     rate: Rate | None = None
     busy: str = ""
+    login: str = ""
     marked: bool = False
 
     @property
@@ -83,6 +84,8 @@ class RowModel:
         self._places: dict[str, int] = {}
         self._meters: dict[str, Meter] = {}
         self._busy: dict[str, str] = {}
+        self._logins: dict[str, str] = {}
+        self._failures: dict[str, Reason] = {}
 
     def update(self, statuses: Sequence[TunnelStatus], now: float) -> None:
         """Take in what is true at `now` (epoch seconds)."""
@@ -92,7 +95,11 @@ class RowModel:
             if key in rows:
                 continue
             meter = self._meters.setdefault(key, Meter())
-            rows[key] = Row(status, meter.measure(status, now), self._busy.get(key, ""))
+            rate = meter.measure(status, now)
+            if status.state is State.RUNNING:
+                self._failures.pop(key, None)
+            status = self._with_failure(status)
+            rows[key] = Row(status, rate, self._busy.get(key, ""), self._logins.get(key, ""))
         self._rows = rows
         self._places = {key: place for place, key in enumerate(rows)}
         for gone in self._meters.keys() - rows.keys():
@@ -110,6 +117,32 @@ class RowModel:
     def busy(self, key: str) -> str:
         """Tell what is being done to a tunnel right now."""
         return self._busy.get(key, "")
+
+    def set_login(self, key: str, what: str) -> None:
+        """Say how far a login under way for a tunnel is; empty: there is none."""
+        if what:
+            self._logins[key] = what
+        else:
+            self._logins.pop(key, None)
+        if key in self._rows:
+            self._rows[key] = self._rows[key]._replace(login=what)
+
+    def set_failure(self, key: str, reason: Reason | None) -> None:
+        """Remember why the last login for a tunnel failed; None: it did not."""
+        if reason is not None:
+            self._failures[key] = reason
+        else:
+            self._failures.pop(key, None)
+        if key in self._rows:
+            row = self._rows[key]
+            self._rows[key] = row._replace(status=self._with_failure(row.status))
+
+    def _with_failure(self, status: TunnelStatus) -> TunnelStatus:
+        """Let a tunnel that is down for want of a login say why the last one failed."""
+        reason = self._failures.get(status.spec.hash)
+        if reason is None or status.state not in {State.INTERACTIVE, State.DEAD}:
+            return status
+        return status._replace(reason=reason)
 
     def get(self, key: str | None) -> Row | None:
         """Find a row by the tunnel's hash."""

@@ -102,7 +102,9 @@ class Actions(Screen[None]):
 
     def action_restart_all(self) -> None:
         """Restart every tunnel, after asking."""
-        rows = [row for row in self.context.rows.rows if not why_not("restart", row)]
+        # Not the interactive ones: stopping all of a host would end its login.
+        able = [row for row in self.context.rows.rows if not why_not("restart", row)]
+        rows = [row for row in able if not row.status.spec.interactive]
         specs = [row.status.spec for row in rows]
         running = [row.key for row in rows if row.status.state in UP]
         if not specs:

@@ -23,7 +23,7 @@ class Confirm(ModalScreen[bool]):
         super().__init__()
         self._question = question
         self._lines = lines
-        self._keys = (
+        self._keys: tuple[Binding, ...] = (
             Binding("y", "yes", yes, key_display="y"),
             Binding("n", "no", no, key_display="n"),
         )

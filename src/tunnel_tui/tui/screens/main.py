@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import ContentSwitcher
 
@@ -15,36 +15,50 @@ from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.context import Context
 from tunnel_tui.tui.logreader import LogReader
 from tunnel_tui.tui.messages import DetailsRead, LogRead, ScreenBuilt
-from tunnel_tui.tui.screens.actions import Actions
+from tunnel_tui.tui.screens.login_actions import LoginActions
 from tunnel_tui.tui.widgets.details import Details
 from tunnel_tui.tui.widgets.empty import Empty, teach
 from tunnel_tui.tui.widgets.filterbar import FilterBar
 from tunnel_tui.tui.widgets.header import Header
 from tunnel_tui.tui.widgets.keybar import KeyBar
+from tunnel_tui.tui.widgets.login_pane import LoginPane
 from tunnel_tui.tui.widgets.logview import LogView
 from tunnel_tui.tui.widgets.panerule import PaneRule, Tab
 from tunnel_tui.tui.widgets.table import TableHead, TunnelTable
+from tunnel_tui.tui.widgets.terminal_view import TerminalView
 from tunnel_tui.tui.widgets.verdict import Verdict
 
 ALWAYS = [key for key in bindings.APP if key.id in {"app.help", "app.quit"}]
-ON_ROW = ("start", "stop", "restart", "details", "log", "copy", "filter", "sort", "clean_up")
+ON_ROW = (
+    "log_in",
+    "start",
+    "stop",
+    "restart",
+    "details",
+    "log",
+    "copy",
+    "filter",
+    "sort",
+    "clean_up",
+)
 IN_PANE = ("back", "follow", "wrap", "next_failure", "zoom", "start", "stop", "restart")
-KEYS = {key.action: key for key in [*bindings.TUNNEL, *bindings.ALL, *bindings.VIEW, *bindings.LOG]}
+AT_PROMPT = bindings.TERMINAL
+AFTER_FAILURE = [
+    Binding("enter", "again", "try again", key_display="enter"),
+    Binding("escape", "back", "back", key_display="esc"),
+]
+SETS = (bindings.TUNNEL, bindings.LOGIN, bindings.ALL, bindings.VIEW, bindings.LOG)
+KEYS = {key.action: key for keys in SETS for key in keys}
 PANE_LEAST = 8
 """Lines of the lower pane at 80x24, its rule included."""
 TINY = 12
 """Below this many lines the lower pane gives way to the table."""
 
 
-class MainScreen(Actions):
-    """Shows all tunnels and, of the selected one, log or details."""
+class MainScreen(LoginActions):
+    """Shows all tunnels and, of the selected one, log, details or login."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings.TUNNEL,
-        *bindings.ALL,
-        *bindings.VIEW,
-        *bindings.LOG,
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key for keys in SETS for key in keys]
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -62,6 +76,7 @@ class MainScreen(Actions):
         self.rule, self.verdict = PaneRule(glyphs), Verdict(glyphs)
         self.body = ContentSwitcher(initial="log", id="pane-body")
         self.log_view, self.details = LogView(glyphs), Details(mode, glyphs)
+        self.login_pane = LoginPane(mode, glyphs)
         self.key_bar = KeyBar()
         self.empty.display = False
 
@@ -79,6 +94,7 @@ class MainScreen(Actions):
             with self.body:
                 yield self.log_view
                 yield self.details
+                yield self.login_pane
         yield self.key_bar
 
     def on_mount(self) -> None:
@@ -152,6 +168,7 @@ class MainScreen(Actions):
 
     def _tick(self) -> None:
         """Let the times go on."""
+        self._show_note()
         self.table.tick()
         if self.rule.tab is Tab.DETAILS and (row := self.selected):
             self.details.show(row.status, time.time())
@@ -161,7 +178,8 @@ class MainScreen(Actions):
         row = self.selected
         status = row.status if row else None
         detailed = self.rule.tab is Tab.DETAILS
-        self.verdict.show(None if detailed else status)
+        self.verdict.show(status if self.rule.tab is Tab.LOG else None)
+        self.show_login()
         if detailed:
             self.details.show(status, time.time())
             self._look_up_details()
@@ -171,9 +189,16 @@ class MainScreen(Actions):
     def _show_note(self) -> None:
         row, rule = self.selected, self.rule
         note = self.log_view.note if rule.tab is Tab.LOG and row else ""
-        rule.show(row.status.spec.name if row else "", note)
+        name = row.status.spec.name if row else ""
+        if rule.tab is Tab.LOGIN and (session := self.login_pane.session):
+            name, note = session.spec.name, session.describe() if session.alive else "failed"
+        rule.show(name, note)
 
     def _show_keys(self) -> None:
+        session = self._has_keyboard()
+        if session is not None:
+            self.key_bar.show(AT_PROMPT if session.alive else AFTER_FAILURE, ())
+            return
         row = self.selected
         in_table = self.focused is None or isinstance(self.focused, TunnelTable)
         names = ON_ROW if in_table else IN_PANE
@@ -244,7 +269,7 @@ class MainScreen(Actions):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Show which pane has the focus, and its keys."""
-        self.rule.live = isinstance(event.widget, LogView | Details)
+        self.rule.live = isinstance(event.widget, LogView | Details | TerminalView)
         self._show_keys()
 
     def on_resize(self, event: events.Resize) -> None:

@@ -12,10 +12,11 @@ from tunnel_tui.tui.widgets.line import LineWidget, spans_width
 
 
 class Tab(StrEnum):
-    """What the lower pane can show. A login pane will be the third."""
+    """What the lower pane can show."""
 
     LOG = "log"
     DETAILS = "details"
+    LOGIN = "login"
 
 
 class PaneRule(LineWidget):

@@ -23,6 +23,9 @@ from tunnel_tui.tui.present import (
 )
 from tunnel_tui.tui.rows import Row
 
+STUMP = 10
+"""Cells below which the beginning of an advice says nothing."""
+
 
 def draw_heads(columns: Columns, glyphs: Glyphs) -> list[Span]:
     """Name the columns of a layout."""
@@ -88,11 +91,15 @@ def draw_row(
 
 def _fare(row: Row, columns: Columns, glyphs: Glyphs, now: float) -> list[Span]:
     """Show the figures, or why there are none."""
-    reason = reason_spans(row.status, row.busy, glyphs, brief=columns.reason < BRIEF)
+    reason = reason_spans(
+        row.status, row.busy, glyphs, brief=columns.reason < BRIEF, login=row.login
+    )
     if not reason:
         return _figures(row, columns, glyphs, now)
     spans, room = [], columns.reason
-    for span in reason:
+    for index, span in enumerate(reason):
+        if index and room < STUMP:
+            break
         text = cut(span.text, room, glyphs)
         spans.append(span._replace(text=text))
         room -= width_of(text)
