@@ -35,9 +35,7 @@ class LineClass(StrEnum):
 
 _STAMPED = re.compile(r"\d{4}/\d\d/\d\d (\d\d:\d\d:\d\d) ([\w.-]+)\[\d+\]: ?(.*)", re.DOTALL)
 _SCRIPT = re.compile(r"\[\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d)\] \[\w+\] \[\w+\] ?(.*)", re.DOTALL)
-_DEBUG = re.compile(
-    r"(?:debug\d: )?[\w.-]+\.c:\w+\(\):\d+ \((?:[\w-]+, )?pid=\d+\): (.*)", re.DOTALL
-)
+_DEBUG = re.compile(r"(?:debug\d: )?[\w.-]+\.c:\w+\(\):\d+ \([^)]*pid=\d+\): (.*)", re.DOTALL)
 
 _MARKERS = ("starting ssh (count", "tunnel-tui[", "[AUTOSSH] Starting", "[INTERACTIVE] Starting")
 _SUCCESSES = (

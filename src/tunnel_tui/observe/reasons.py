@@ -16,7 +16,7 @@ _OUR_START = re.compile(r"\d{4}/\d\d/\d\d \S+ tunnel-tui\[\d+\]: starting ")
 _SSH_START = "]: starting ssh (count "
 _NOISE = re.compile(
     r"^(?:debug\d: |@|Warning: Permanently added|Authenticated to|pledge|  |"
-    r"[\w.-]+\.c:\w+\(\):\d+ \(pid=\d+\): (?:Transferred|Bytes per second|Exit status)|"
+    r"[\w.-]+\.c:\w+\(\):\d+ \([^)]*pid=\d+\): (?:Transferred|Bytes per second|Exit status)|"
     r"\d{4}/\d\d/\d\d \S+ \S+: (?:port set to 0|starting |ssh child pid|"
     r"ssh exited|received signal)|"
     r"\[\d{4}-\d\d-\d\d |Disconnected from|channel \d+: open failed)"

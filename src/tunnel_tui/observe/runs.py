@@ -61,16 +61,17 @@ def success_lines(pid: int, forward: Forward) -> tuple[bytes, ...]:
     """Spell what ssh `pid` prints (with LogVerbose) when this forward stands.
 
     `-L`: client_loop() says so after all local listeners are bound; the line about listening
-    comes before the bind and proves nothing. `-R`: the server's answer.
+    comes before the bind and proves nothing. `-R`: the server's answer. Before `pid=` stands
+    `(`, or from OpenSSH 9.8 on `(bin=<program>, `.
     """
     if forward.listens_here:
-        return (b"(pid=%d): Entering interactive session." % pid,)
+        return (b"pid=%d): Entering interactive session." % pid,)
     listener = forward.listener
     if listener.path.startswith("~"):  # only the far end knows what it stands for
-        return (b"(pid=%d): remote forward success for: listen /" % pid,)
+        return (b"pid=%d): remote forward success for: listen /" % pid,)
     where = f"{listener.path}:-2" if listener.path else f"{listener.bind_host}:{listener.port}"
     text = where.encode("utf-8", "surrogateescape")
-    return (b"(pid=%d): remote forward success for: listen %b," % (pid, text),)
+    return (b"pid=%d): remote forward success for: listen %b," % (pid, text),)
 
 
 class RunReader:

@@ -16,9 +16,9 @@ from tunnel_tui.system import proc
 
 _LOG_WINDOW = 65536
 _SUCCESS = {
-    ForwardKind.LOCAL: re.compile(rb"client_loop\(\):\d+ \(pid=(\d+)\): Entering interactive"),
+    ForwardKind.LOCAL: re.compile(rb"client_loop\(\):\d+ \([^)]*pid=(\d+)\): Entering interactive"),
     ForwardKind.REMOTE: re.compile(
-        rb"ssh_confirm_remote_forward\(\):\d+ \(pid=(\d+)\): remote forward success"
+        rb"ssh_confirm_remote_forward\(\):\d+ \([^)]*pid=(\d+)\): remote forward success"
     ),
 }
 
