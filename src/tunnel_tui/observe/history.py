@@ -7,7 +7,7 @@ from typing import NamedTuple
 LIMIT = 1024 * 1024
 """Bytes after which the older half of the journal is let go."""
 _DAY = 24 * 3600.0
-_UP = "RUNNING"
+_UP, _DOWN = "RUNNING", "DEAD"
 
 
 class Record(NamedTuple):
@@ -37,7 +37,10 @@ class History:
         self.path = path
 
     def append(self, record: Record) -> None:
-        """Write a record, unless the last one of its tunnel says the same state and pid.
+        """Write a record, unless the last one of its tunnel says the same.
+
+        That is the same state of the same process, or another death for the same reason: a
+        server that is away for a day must not push everything else out of the journal.
 
         Raises:
             OSError: the journal cannot be written.
@@ -51,7 +54,7 @@ class History:
             fcntl.flock(fd, fcntl.LOCK_EX)
             data = os.pread(fd, 2 * LIMIT, 0)
             last = _last_of(data, record.hash)
-            if last is not None and (last.state, last.pid) == (record.state, record.pid):
+            if last is not None and _says_the_same(last, record):
                 return
             line = json.dumps(record._asdict(), ensure_ascii=True).encode() + b"\n"
             if data and not data.endswith(b"\n"):
@@ -86,7 +89,7 @@ class History:
         for position, record in enumerate(records):
             end = records[position + 1].time if position + 1 < len(records) else now
             start = max(record.time, begin)
-            if record.state == "DEAD" or (record.state == "STARTING" and record.reason):
+            if record.state == _DOWN or (record.state == "STARTING" and record.reason):
                 failure = record
             if end > begin:
                 first = start if first is None else first
@@ -106,6 +109,13 @@ class History:
             return os.pread(fd, 2 * LIMIT, 0)
         finally:
             os.close(fd)
+
+
+def _says_the_same(last: Record, record: Record) -> bool:
+    if last.state != record.state:
+        return False
+    same_death = record.state == _DOWN and bool(record.reason) and last.reason == record.reason
+    return last.pid == record.pid or same_death
 
 
 def _last_of(data: bytes, tunnel_hash: str) -> Record | None:

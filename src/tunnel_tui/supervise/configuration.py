@@ -5,6 +5,34 @@ import os
 from tunnel_tui.config.load import Config, load_config
 from tunnel_tui.settings import Settings
 
+_MOST_LINKS = 40
+"""As path_resolution(7)."""
+
+
+def trace(path: str) -> list[str]:
+    """List what leads to a file: each symlink on the way, and the file's real path.
+
+    Kubernetes updates a mounted ConfigMap by replacing a symlink (`..data`) between the two.
+    """
+    way = []
+    done, left = "/", [part for part in path.split("/") if part]
+    while left:
+        part = left.pop(0)
+        if part in (".", ".."):
+            done = os.path.dirname(done) if part == ".." else done
+            continue
+        done = os.path.join(done, part)
+        if len(way) >= _MOST_LINKS or not os.path.islink(done):
+            continue
+        way.append(done)
+        try:
+            target = os.readlink(done)
+        except OSError:
+            break
+        done = "/" if target.startswith("/") else os.path.dirname(done)
+        left = [part for part in target.split("/") if part] + left
+    return [*way, done]
+
 
 class Configuration:
     """Follows the file.
@@ -23,18 +51,16 @@ class Configuration:
         self.broken: Config | None = None
         self.changed = False
         self._loaded = False
+        self._way = trace(self._path)
 
     @property
     def directories(self) -> set[str]:
         """Where to watch for changes: editors replace files, and a symlink leads elsewhere."""
-        return {os.path.dirname(self._path), os.path.dirname(os.path.realpath(self._path))}
+        return {os.path.dirname(path) for path in self._way}
 
     def concerns(self, path: str) -> bool:
         """Say whether a change of `path` may be one of the configuration."""
-        return path in self.directories or os.path.basename(path) in {
-            os.path.basename(self._path),
-            os.path.basename(os.path.realpath(self._path)),
-        }
+        return path in self._way or path in self.directories
 
     def refresh(self) -> bool:
         """Read the file if it is not the one that was read; True: something is new."""
@@ -43,6 +69,7 @@ class Configuration:
             return False
         # The stamp comes from before the reading: what is written meanwhile is read next time.
         self._seen = seen
+        self._way = trace(self._path)
         config = load_config(self._path, self._settings.direction_mode)
         if config.valid:
             fresh = config.text_digest != self.good.text_digest or self.broken is not None

@@ -6,7 +6,7 @@ many tunnels lead there, and is noticed soon after its return.
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from tunnel_tui.model import TRANSIENT, Reason, ReasonCode, State, TunnelSpec, TunnelStatus
@@ -91,6 +91,7 @@ class Reviver:
         self._unstarted: dict[str, TunnelStatus] = {}
         self._last_try: dict[str, float] = {}
         self._flights: dict[str, tuple[int | None, float]] = {}
+        self._sleeps: dict[str, tuple[str, float]] = {}
 
     def see(self, statuses: Iterable[TunnelStatus]) -> None:
         """Take note of what is true now."""
@@ -108,13 +109,13 @@ class Reviver:
             unit = self._unit(status)
             if unit is not None:
                 members.setdefault(unit, {})[spec.hash] = status
+                self._note_sleep(status)
                 continue
             if status.state is State.STARTING and self._flies(status):
                 flying |= {_server(spec), (spec.hash,)}
             elif _reached(status) and self._states.get(spec.hash) != states[spec.hash]:
                 reached.add(_server(spec))
-        for tunnel_hash in self._unstarted.keys() - states.keys():
-            del self._unstarted[tunnel_hash]
+        self._forget_all_but(states.keys())
         for status in self._unstarted.values():
             members.setdefault((status.spec.hash,), {})[status.spec.hash] = status
         self._members, self._flying, self._states = members, flying, states
@@ -159,11 +160,15 @@ class Reviver:
             backoff = self._backoff(unit)
             if backoff.due is None or backoff.due > now:
                 continue
-            ready = [status for key, status in members.items() if key not in self._handed]
+            everybody = unit in self._open
+            ready = [
+                status
+                for key, status in members.items()
+                if key not in self._handed and (everybody or self._is_ready(status))
+            ]
             if not ready:
                 backoff.due = now + _BUSY
                 continue
-            everybody = unit in self._open
             self._open.discard(unit)
             if not everybody and unit in self._flying:
                 backoff.due = now + _BUSY  # one is on its way: it will tell
@@ -211,6 +216,24 @@ class Reviver:
             return (status.spec.hash,) if not backoff or backoff.tries < UNKNOWN_TRIES else None
         return None
 
+    def _note_sleep(self, status: TunnelStatus) -> None:
+        which = f"{status.pid} {status.detail}"  # the detail counts the attempts
+        if self._sleeps.get(status.spec.hash, ("",))[0] != which:
+            self._sleeps[status.spec.hash] = (which, self._now())
+
+    def _forget_all_but(self, hashes: Collection[str]) -> None:
+        for known in (self._unstarted, self._last_try, self._flights, self._sleeps):
+            for tunnel_hash in known.keys() - hashes:
+                del known[tunnel_hash]
+        self._handed.intersection_update(hashes)
+
+    def _is_ready(self, status: TunnelStatus) -> bool:
+        """Leave an autossh alone that will try by itself soon enough: its sleeps get longer."""
+        if status.state is not State.STARTING:
+            return True
+        since = self._sleeps[status.spec.hash][1]
+        return self._now() - since >= AWAY_CAP
+
     def _flies(self, status: TunnelStatus) -> bool:
         pid, since = self._flights.get(status.spec.hash, (None, 0.0))
         if pid != status.ssh_pid or pid is None:
@@ -225,7 +248,7 @@ class Reviver:
             backoff = self._backoff(unit)
             backoff.quiet_since = None
             if unit in reached:
-                backoff.tries, backoff.due = 0, now
+                backoff.due = now
                 self._open.add(unit)
             elif backoff.due is None:
                 backoff.due = now + self._delay(unit, backoff.tries)

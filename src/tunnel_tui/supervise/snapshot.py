@@ -76,6 +76,8 @@ def records_of(
         status = known.get(change.hash)
         if status is not None and status.detail == STOPPING:
             continue  # the end of it will be recorded, not the way there
+        if change.before is State.DEAD and change.after is State.STARTING:
+            continue  # one of many attempts, perhaps: what comes of it is recorded
         records.append(_record(change, status.pid if status else None, now))
     return records
 
