@@ -129,7 +129,7 @@ async def test_stop_and_restart_reach_the_engine(engine: FakeEngine) -> None:
     [
         ("grafana", "s", "running already"),
         ("printer", "x", "not running"),
-        ("hpc-login", "s", "password or a code"),
+        ("printer", "a", "logs in by key"),
     ],
 )
 async def test_a_key_that_cannot_act_says_why(

@@ -22,7 +22,7 @@ TUNNEL = [
     _key("Y", "copy_command", "copy command", "tunnel.copy-command", "Copy its ssh command", "Y"),
 ]
 LOGIN = [
-    _key("a", "log_in", "log in", "login.begin", "Log in to its host, or back to its prompt"),
+    _key("a", "log_in", "log in", "login.begin", "Log in, or go back to its prompt"),
     _key("A", "log_in_all", "log in all", "login.all", "Log in to every host that needs it", "A"),
 ]
 ALL = [

@@ -103,7 +103,8 @@ class LoginActions(Actions):
         held = terminal.session
         if held is None or not terminal.has_focus or self.context.logins.of(held.spec) is not held:
             held = self.context.logins.of(status.spec if status else None)
-        self.login_pane.show(held, status)
+        if held is not None or terminal.session is not None or self.rule.tab is Tab.LOGIN:
+            self.login_pane.show(held, status)
 
     def _has_keyboard(self) -> LoginSession | None:
         """Tell which login the keys go to."""
