@@ -20,6 +20,7 @@ from tunnel_tui.model import State, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.supervise.apply import apply_plan, plan_changes
 from tunnel_tui.supervise.lifecycle import start_tunnels, stop_tunnels
+from tunnel_tui.system import proc
 
 pytestmark = pytest.mark.process
 
@@ -89,10 +90,16 @@ def configure(home: Home, specs: Sequence[TunnelSpec]) -> None:
     assert [spec.hash for spec in config.tunnels] == [spec.hash for spec in specs]
 
 
+def leading(home: Home) -> list[int]:
+    """All autossh; not their children, which for a moment after fork(2) look the same."""
+    found = home.processes("autossh")
+    return [pid for pid in found if (stat := proc.read_stat(pid)) and stat.session == pid]
+
+
 def tagged(home: Home) -> Counter[str]:
     """How many autossh run for each hash, by their arguments and not by any state file."""
     counts: Counter[str] = Counter()
-    for pid in home.processes("autossh"):
+    for pid in leading(home):
         for word in processes.command_line(pid):
             if word.startswith("SetEnv=TUNNEL_HASH="):
                 counts[word.rpartition("=")[2]] += 1
@@ -115,7 +122,7 @@ def test_fifty_parallel_starts_and_stops_three_times(
         assert {entry.hash for entry in read.entries} == hashes, "no entry lost"
         assert (read.malformed, read.duplicates) == ((), ())
         assert tagged(home) == dict.fromkeys(hashes, 1), "none doubled"
-        assert {entry.pid for entry in read.entries} == set(home.processes("autossh"))
+        assert {entry.pid for entry in read.entries} == set(leading(home))
 
         if round_number == 1:
             # Half stop while the other half starts once more.
@@ -151,7 +158,7 @@ def test_starts_and_stops_of_one_tunnel_at_once_end_in_one_truth(
     run_all(lab.home, [(("start", "stop")[n % 2], spec.hash, "0") for n in range(12)])
     entries = StateFile(lab.home.settings.state_file).read().entries
     assert tagged(lab.home) == {entry.hash: 1 for entry in entries}
-    assert {entry.pid for entry in entries} == set(lab.home.processes("autossh"))
+    assert {entry.pid for entry in entries} == set(leading(lab.home))
 
 
 @pytest.mark.timeout(180)
@@ -183,7 +190,7 @@ def test_killed_starters_leave_nothing_that_a_start_and_a_stop_cannot_settle(
         assert outcome.ok, outcome
         assert tagged(home) == {spec.hash: 1}
         entries = StateFile(home.settings.state_file).read().entries
-        assert [entry.pid for entry in entries] == home.processes("autossh")
+        assert [entry.pid for entry in entries] == leading(home)
         (outcome,) = stop_tunnels(home.settings, None)
         assert outcome.ok
         assert home.processes() == []

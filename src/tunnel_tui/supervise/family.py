@@ -58,8 +58,14 @@ def registered(entry: TunnelEntry) -> ProcessStat | None:
 
 
 def leaders(tagged: Iterable[OurProcess]) -> list[OurProcess]:
-    """Those that run a tunnel: an autossh, or an ssh that was started without one."""
-    return [process for process in tagged if process.leads]
+    """Those that run a tunnel: an autossh, or an ssh that was started without one.
+
+    Not the child of an autossh that is about to become its ssh: between fork(2) and execve(2)
+    it has the same arguments.
+    """
+    ours = list(tagged)
+    pids = {process.stat.pid for process in ours}
+    return [process for process in ours if process.leads and process.stat.ppid not in pids]
 
 
 class Census:
