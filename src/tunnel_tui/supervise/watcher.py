@@ -29,7 +29,7 @@ __all__ = ["Begin", "Watcher", "WatcherState", "watcher_state"]
 
 UPKEEP = 60.0
 """Seconds between looks at the sizes of logs and at lost entries."""
-POLL = 10.0
+POLL = 20.0
 """Seconds between looks when nothing is reported; the kernel reports nearly everything."""
 GRACE = 2.0
 """Seconds between TERM and KILL when all is stopped: `docker stop` waits for ten in all."""
