@@ -5,6 +5,7 @@
 `make_sshd(**options)`  a server of one's own, to kill, freeze and change
 `echo`   a TCP service that sends back what it gets
 `lab`    `home` + `sshd` as ssh host `server` + `echo`
+`run_daemon(*arguments)`  a watcher in `lab`
 """
 
 import os
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.daemon import Daemon
 from tests.support.home import Home
 from tests.support.network import DelayingProxy, EchoService
 from tests.support.sshd import SSHD, Keys, Sshd
@@ -119,3 +121,16 @@ def lab(home: Home, sshd: Sshd, echo: EchoService) -> Lab:
 @pytest.fixture
 def wait_until() -> Callable[..., Any]:
     return _wait_until
+
+
+@pytest.fixture
+def run_daemon(lab: Lab) -> Iterator[Callable[..., Daemon]]:
+    daemons: list[Daemon] = []
+
+    def run(*arguments: str, **options: object) -> Daemon:
+        daemons.append(Daemon(lab.home, *arguments, **options))  # type: ignore[arg-type]
+        return daemons[-1]
+
+    yield run
+    for daemon in daemons:
+        daemon.close()

@@ -5,7 +5,7 @@ import pty
 import signal
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -21,19 +21,6 @@ from tunnel_tui.supervise.watcher import Begin, Watcher, watcher_state
 from tunnel_tui.supervise.watchlog import WatchLog
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture
-def run_daemon(lab: Lab) -> Iterator[Callable[..., Daemon]]:
-    daemons: list[Daemon] = []
-
-    def run(*arguments: str, **options: object) -> Daemon:
-        daemons.append(Daemon(lab.home, *arguments, **options))  # type: ignore[arg-type]
-        return daemons[-1]
-
-    yield run
-    for daemon in daemons:
-        daemon.close()
 
 
 def mode(path: object) -> int:
