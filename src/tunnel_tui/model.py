@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 try:
     # hashlib loads OpenSSL first, which a command that only reads would pay for.
-    from _md5 import md5 as _md5
+    from _md5 import md5 as _md5  # type: ignore[import-not-found]
 except ImportError:
     from hashlib import md5 as _md5
 
@@ -114,7 +114,7 @@ class Forward(NamedTuple):
 
 def digest_of(data: bytes) -> str:
     """Tell one content from another: 32 hexadecimal digits (no protection against malice)."""
-    return _md5(data, usedforsecurity=False).hexdigest()
+    return str(_md5(data, usedforsecurity=False).hexdigest())
 
 
 def tunnel_hash(

@@ -14,7 +14,7 @@ def trace(path: str) -> list[str]:
 
     Kubernetes updates a mounted ConfigMap by replacing a symlink (`..data`) between the two.
     """
-    way = []
+    way: list[str] = []
     done, left = "/", [part for part in path.split("/") if part]
     while left:
         part = left.pop(0)
