@@ -161,7 +161,11 @@ class Container:
 
     def mode(self, path: str) -> str:
         """Mode and owner of a file: `666 1000:1000`."""
-        return self.exec("stat", "-c", "%a %u:%g", path).stdout.strip()
+        return self.modes(path)[0]
+
+    def modes(self, *paths: str) -> list[str]:
+        """Mode and owner of some files."""
+        return self.exec("stat", "-c", "%a %u:%g", *paths).stdout.splitlines()
 
     def processes(self) -> list[Process]:
         """All its processes, zombies included."""

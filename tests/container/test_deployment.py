@@ -15,7 +15,7 @@ import yaml
 
 from tests.conftest import Lab
 from tests.container.engine import ROOT, Container, option_list
-from tests.container.site import GID, UID, Site
+from tests.container.site import GID, IS_ROOT, UID, Site
 from tests.support.network import EchoService, free_port, passes
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
@@ -54,7 +54,7 @@ def test_compose(site: Site, make_container: MakeContainer, echo: EchoService) -
 
 
 def test_kubernetes(
-    make_site: Callable[[], Site], make_container: MakeContainer, echo: EchoService
+    make_site: Callable[[], Site], make_container: MakeContainer, echo: EchoService, tmp_path: Path
 ) -> None:
     documents = list(yaml.safe_load_all((ROOT / "docker" / "kubernetes.yaml").read_text()))
     kinds = {document["kind"]: document for document in documents}
@@ -67,7 +67,7 @@ def test_kubernetes(
     site.publish("v1", specs[0])
     # A Secret's files are root's, and the group of fsGroup may read them.
     for path in (site.ssh, *site.ssh.iterdir()):
-        if os.geteuid() == 0:
+        if IS_ROOT:
             os.chown(path, 0, pod["securityContext"]["fsGroup"])
             path.chmod(0o750 if path.is_dir() else 0o440)
     options = [
@@ -82,10 +82,13 @@ def test_kubernetes(
         kind = next(key for key in volumes[mount["name"]] if key != "name")
         target = mount["mountPath"]
         source = {"configMap": site.config, "secret": site.ssh}.get(kind)
-        if source:
-            options += ["-v", f"{source}:{target}:ro"]
-        else:
-            options += ["--tmpfs", f"{target}:mode=2777,gid={group}"]
+        if source is None:  # an emptyDir
+            source = tmp_path / mount["name"]
+            source.mkdir()
+            if IS_ROOT:
+                os.chown(source, 0, group)
+            source.chmod(0o2777)
+        options += ["-v", f"{source}:{target}{':ro' if mount.get('readOnly') else ''}"]
     container = make_container(None, *options, PUID=None, PGID=None)
     probe = box["readinessProbe"]["exec"]["command"]
     assert probe == ["tunnel-tui", "health"]

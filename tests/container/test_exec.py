@@ -56,6 +56,10 @@ class Terminal:
         return [line.rstrip() for line in self.run("capture-pane", "-p").split("\n")[:-1]]
 
     @property
+    def text(self) -> str:
+        return "\n".join(self.frame())
+
+    @property
     def ended(self) -> bool:
         return self.run("display", "-p", "#{pane_dead}").strip() == "1"
 
@@ -98,13 +102,18 @@ def test_app_is_drawn_right_at_once_and_follows_a_resize(
     terminal.open(*command)
     see(terminal, 100, 30)
     figures["docker exec -it to a drawn screen"] = f"{time.monotonic() - begun:.1f} s"
-    text = "\n".join(terminal.frame())
-    assert text.count("RUNNING") >= len(NAMES)
-    assert "●" in text
+    assert terminal.text.count("RUNNING") >= len(NAMES)
+    assert "●" in terminal.text
     for columns, rows in ((140, 40), (80, 24), (100, 30)):
         terminal.resize(columns, rows)
         see(terminal, columns, rows)
-    before = container.pids()
+    # A broken file is said, and changes nothing.
+    before, good = container.pids(), site.file.read_text()
+    site.write(text=good + "- name: [broken\n")
+    wait_until(lambda: "config broken" in terminal.text, 10, "the app says so", 0.1)
+    assert terminal.text.count("RUNNING") >= len(NAMES)
+    site.write(text=good)
+    wait_until(lambda: "config broken" not in terminal.text, 10, "the app is content", 0.1)
     terminal.type("q")
     wait_until(lambda: terminal.ended, 10, "the app ends")
     assert container.pids() == before
