@@ -119,8 +119,8 @@ class TunnelApp(App[int]):
         if delivery.changes:
             # A toast is laid out anew each time: the badge must not wait for it.
             self.set_timer(TOAST_DELAY, lambda: self._announcer.announce(delivery.changes))
-        if isinstance(self.screen, Mistakes) and snapshot.broken is None:
-            self.screen.dismiss()
+        if isinstance(self.screen, Mistakes) and self.screen.is_mended(snapshot):
+            self.screen.dismiss(False)
 
     def _show_header(self) -> None:
         snapshot, context = self.context.snapshot, self.context

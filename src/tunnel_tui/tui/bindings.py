@@ -32,6 +32,9 @@ ALL = [
     _key("c", "clean_up", "clean up", "all.clean-up", "Remove what dead tunnels left behind"),
     _key("p", "plan", "apply", "config.plan", "Apply a changed config; show mistakes"),
 ]
+CONFIG = [
+    _key("e", "edit", "edit config", "config.edit", "Edit the config in your editor"),
+]
 VIEW = [
     _key("slash", "filter", "filter", "view.filter", "Show only tunnels with these words", "/"),
     _key("o", "sort", "sort", "view.sort", "Sort: state, name, host, file"),
@@ -89,6 +92,7 @@ LOG_SCROLL = [
 SECTIONS = (
     ("The selected tunnel", TUNNEL),
     ("All tunnels", ALL),
+    ("Config", CONFIG),
     ("Table", TABLE),
     ("Views", VIEW),
     ("Log", LOG),

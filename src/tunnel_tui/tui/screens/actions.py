@@ -6,12 +6,11 @@ from textual.widgets import ContentSwitcher
 from tunnel_tui.model import State, TunnelSpec
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.context import Context
-from tunnel_tui.tui.notices import count, mistakes, plan_consequences, plan_summary
+from tunnel_tui.tui.notices import count
 from tunnel_tui.tui.operations import BUSY
 from tunnel_tui.tui.present import clean, forward_of
 from tunnel_tui.tui.rows import Row, next_order
 from tunnel_tui.tui.screens.confirm import Confirm
-from tunnel_tui.tui.screens.mistakes import Mistakes
 from tunnel_tui.tui.widgets.filterbar import FilterBar
 from tunnel_tui.tui.widgets.logview import LogView
 from tunnel_tui.tui.widgets.panerule import PaneRule, Tab
@@ -128,29 +127,6 @@ class Actions(Screen[None]):
     def action_clean_up(self) -> None:
         """Remove what dead tunnels left behind."""
         self.context.operations.clean_up(self._specs())
-
-    def action_plan(self) -> None:
-        """Apply a changed config; show its mistakes if it has some."""
-        snapshot = self.context.snapshot
-        if snapshot is None:
-            return
-        plan, path = snapshot.plan, self.context.settings.config_file
-        if snapshot.broken is None and plan is not None and not plan.empty:
-            total = len(plan.start) + len(plan.stop) + len(plan.restart)
-            specs = self._specs()
-            if not (plan.stop or plan.restart):
-                self.context.operations.apply(specs, total)
-                return
-            self._ask(
-                f"Apply the config: {plan_summary(plan)}?",
-                plan_consequences(plan),
-                "apply",
-                lambda: self.context.operations.apply(specs, total),
-            )
-        elif mistakes(snapshot):
-            self.app.push_screen(Mistakes(path, mistakes(snapshot)))
-        else:
-            self.refuse("Nothing to apply", "what runs agrees with the config")
 
     def action_copy(self) -> None:
         """Copy the listener's address."""

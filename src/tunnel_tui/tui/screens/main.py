@@ -15,6 +15,7 @@ from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.context import Context
 from tunnel_tui.tui.logreader import LogReader
 from tunnel_tui.tui.messages import DetailsRead, LogRead, ScreenBuilt
+from tunnel_tui.tui.screens.config_actions import ConfigActions
 from tunnel_tui.tui.screens.login_actions import LoginActions
 from tunnel_tui.tui.widgets.details import Details
 from tunnel_tui.tui.widgets.empty import Empty, teach
@@ -47,7 +48,7 @@ AFTER_FAILURE = [
     Binding("enter", "again", "try again", key_display="enter"),
     Binding("escape", "back", "back", key_display="esc"),
 ]
-SETS = (bindings.TUNNEL, bindings.LOGIN, bindings.ALL, bindings.VIEW, bindings.LOG)
+SETS = (bindings.TUNNEL, bindings.LOGIN, bindings.ALL, bindings.CONFIG, bindings.VIEW, bindings.LOG)
 KEYS = {key.action: key for keys in SETS for key in keys}
 PANE_LEAST = 8
 """Lines of the lower pane at 80x24, its rule included."""
@@ -55,7 +56,7 @@ TINY = 12
 """Below this many lines the lower pane gives way to the table."""
 
 
-class MainScreen(LoginActions):
+class MainScreen(LoginActions, ConfigActions):
     """Shows all tunnels and, of the selected one, log, details or login."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key for keys in SETS for key in keys]

@@ -1,5 +1,6 @@
-"""What is wrong with the config file, all of it at once."""
+"""What is wrong with the config file, all of it at once, each beside the line it stands in."""
 
+import time
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -7,23 +8,32 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tunnel_tui.model import Problem
+from tunnel_tui.supervise.monitor import Snapshot
 from tunnel_tui.tui.present import Tone, clean
+from tunnel_tui.tui.widgets.keybar import KeyBar
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
+
+EDIT = Binding("e", "edit", "go back in", id="mistakes.edit", show=False, key_display="e")
+CLOSE = Binding("escape,q,p,enter", "close", "close", id="mistakes.close", show=False)
+HOLDS = "What runs stays as it is: the last good version of the file is in force."
+LONGEST = 120
+"""Characters of a line of the file that are shown."""
 
 
 class MistakesPage(Static, Toned):
-    """Line number, key, and what is wrong, one under the other."""
+    """Line number, what stands there, and what is wrong with it, one under the other."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], lines: Sequence[str]) -> None:
         super().__init__()
         self._problems = problems
+        self._lines = lines
 
     def on_mount(self) -> None:
         """Set the page."""
@@ -31,45 +41,71 @@ class MistakesPage(Static, Toned):
         grid.add_column(justify="right", no_wrap=True)
         grid.add_column()
         for problem in self._problems:
-            tone = Tone.DEAD if problem.fatal else Tone.WARNING
-            text = Text()
-            if problem.key:
-                text.append(f"{clean(problem.key)}  ", self.tone_style(Tone.NAME))
-            text.append(clean(problem.message), self.tone_style(tone))
-            if problem.value:
-                text.append(f"\nfound {clean(problem.value)}", self.tone_style(Tone.DIM))
-            if problem.allowed:
-                text.append(f"\n{clean(problem.allowed)}", self.tone_style(Tone.DIM))
             where = f"line {problem.line}" if problem.line else ""
-            grid.add_row(Text(where, self.tone_style(Tone.DIM)), text)
+            grid.add_row(Text(where, self.tone_style(Tone.DIM)), self._explain(problem))
+            grid.add_row("", "")
         self.update(grid)
 
+    def _explain(self, problem: Problem) -> Text:
+        tone = Tone.DEAD if problem.fatal else Tone.WARNING
+        text = Text()
+        line = self._lines[problem.line - 1] if 0 < problem.line <= len(self._lines) else ""
+        if line.strip():
+            text.append(clean(line.strip())[:LONGEST] + "\n", self.tone_style(Tone.NAME))
+        if problem.key:
+            text.append(f"{clean(problem.key)}  ", self.tone_style(Tone.DIM))
+        text.append(clean(problem.message), self.tone_style(tone))
+        if problem.value and problem.value not in line:
+            text.append(f"\nfound {clean(problem.value)}", self.tone_style(Tone.DIM))
+        if problem.allowed:
+            text.append(f"\n{clean(problem.allowed)}", self.tone_style(Tone.DIM))
+        return text
 
-class Mistakes(ModalScreen[None]):
-    """The list of mistakes; goes away by itself when the file is mended."""
+
+class Mistakes(ModalScreen[bool]):
+    """The list of mistakes; goes away by itself when the file is mended. True: edit it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,p,enter", "close", "close", id="mistakes.close", show=False),
+        EDIT,
+        CLOSE,
         Binding("j,down", "scroll(1)", "down", id="mistakes.down", show=False),
         Binding("k,up", "scroll(-1)", "up", id="mistakes.up", show=False),
     ]
 
-    def __init__(self, path: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, path: str, problems: Sequence[Problem], text: str = "") -> None:
         super().__init__()
         self._path = path
         self._problems = problems
+        self._lines = text.splitlines()
+        self._shown_at = time.time()
 
     def compose(self) -> ComposeResult:
         """Lay out the page."""
-        with VerticalScroll(id="help-box") as box:
+        with Vertical(id="help-box") as box:
             box.border_title = clean(self._path).replace("[", "\\[")
-            box.border_subtitle = "esc closes"
-            yield MistakesPage(self._problems)
+            with VerticalScroll(id="mistakes", can_focus=False):
+                yield MistakesPage(self._problems, self._lines)
+            if any(problem.fatal for problem in self._problems):
+                yield Static(HOLDS, id="holds", markup=False)
+            yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Show the keys."""
+        back = Binding("escape", "close", "close", key_display="esc")
+        self.query_one(KeyBar).show((EDIT, back), ())
+
+    def is_mended(self, snapshot: Snapshot) -> bool:
+        """Say whether the file, looked at after this list was made, is fine again."""
+        return snapshot.broken is None and snapshot.taken_at > self._shown_at
 
     def action_scroll(self, step: int) -> None:
         """Scroll by a line."""
-        self.query_one("#help-box").scroll_relative(y=step, animate=False)
+        self.query_one("#mistakes").scroll_relative(y=step, animate=False)
+
+    def action_edit(self) -> None:
+        """Go (back) into the editor."""
+        self.dismiss(True)
 
     def action_close(self) -> None:
-        """Go back."""
-        self.dismiss()
+        """Leave the file as it is."""
+        self.dismiss(False)
