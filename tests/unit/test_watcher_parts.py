@@ -1,0 +1,256 @@
+"""The watcher's smaller parts: what it says, when it reads, how it notices jumps and routes."""
+
+import os
+import shlex
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.tunnels import as_yaml, make_spec
+from tunnel_tui.model import DirectionMode, Outcome, Reason, ReasonCode, State, TunnelStatus
+from tunnel_tui.observe.history import History, Record
+from tunnel_tui.settings import load_settings
+from tunnel_tui.supervise.configuration import Configuration, trace
+from tunnel_tui.supervise.revive import Reviver
+from tunnel_tui.supervise.settled import EMPTY_QUIET, QUIET, is_other, read_settled
+from tunnel_tui.supervise.snapshot import Snapshot
+from tunnel_tui.supervise.story import Story
+from tunnel_tui.supervise.watchlog import LONGEST, DescriptorSink, WatchLog, quote
+from tunnel_tui.system.jumps import Jumps
+from tunnel_tui.system.routes import Routes, _is_news
+
+NAMES = [
+    "plain",
+    "two words",
+    'quo"te',
+    "back\\slash",
+    "a=b",
+    "line\nfeed",
+    "\x1b[31m",
+    "隧道 🚇",
+    "",
+    "%s",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_stays_one_word_of_one_line(name: str) -> None:
+    lines: list[str] = []
+    WatchLog(lines.append, lambda: 0.0).info("started", make_spec(1, 2, name=name), pid=7)
+    (line,) = lines
+    assert "\n" not in line
+    assert "\x1b" not in line
+    words = shlex.split(line)
+    assert words[1:3] == ["level=info", "event=started"]
+    assert words[-1] == "pid=7"
+    shown = name.replace("\n", "^J").replace("\x1b", "^[")
+    assert words[3] == f"tunnel={shown}"
+
+
+def test_values_are_left_out_or_shortened() -> None:
+    lines: list[str] = []
+    WatchLog(lines.append).error("dead", reason="", pid=None, detail="x" * 5000)
+    assert "reason=" not in lines[0]
+    assert "pid=" not in lines[0]
+    assert len(lines[0]) < 700
+    assert quote("") == '""'
+
+
+def test_a_stalled_reader_costs_lines_and_not_the_watch() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    sink = DescriptorSink(writer)
+    line = "x" * (LONGEST - 1)
+    for _ in range(100):
+        sink(line)
+    assert sink.dropped > 0
+    while True:
+        try:
+            os.read(reader, 1 << 16)
+        except BlockingIOError:
+            break
+    sink("again")
+    assert os.read(reader, 1 << 16).decode().splitlines()[-1] == "again"
+    assert sink.dropped == 0
+    os.close(reader)
+    sink("nobody")
+    os.close(writer)
+    sink("closed")
+
+
+class Clock:
+    """Time that passes only in pauses, and things that happen at moments of it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.plan: list[tuple[float, Callable[[], object]]] = []
+
+    def pause(self, seconds: float) -> bool:
+        self.now += seconds
+        while self.plan and self.plan[0][0] <= self.now:
+            self.plan.pop(0)[1]()
+        return self.now < 60
+
+
+def settled(path: Path, clock: Clock, had_tunnels: bool = True) -> object:
+    config = read_settled(
+        str(path), DirectionMode.DEFAULT, clock.pause, lambda: clock.now, had_tunnels=had_tunnels
+    )
+    return config and (config.valid, [spec.name for spec in config.tunnels])
+
+
+def test_a_file_is_read_until_it_rests(tmp_path: Path) -> None:
+    path, clock = tmp_path / "c.yaml", Clock()
+    path.write_text("tunnels: [")
+    for number in range(10):
+        text = as_yaml(make_spec(1, 2, name=f"t{number}"))
+        clock.plan.append((number * QUIET + 0.01, lambda text=text: path.write_text(text)))
+    assert settled(path, clock) == (True, ["t9"])
+
+
+def test_a_file_that_never_rests_is_taken_as_it_is(tmp_path: Path) -> None:
+    path, clock = tmp_path / "c.yaml", Clock()
+    path.write_text(as_yaml())
+    for number in range(1000):
+        text = as_yaml(make_spec(1, 2, name=f"t{number}"))
+        clock.plan.append((number * QUIET / 2, lambda text=text: path.write_text(text)))
+    valid, names = settled(path, clock)  # type: ignore[misc]
+    assert valid
+    assert names != ["t999"]
+
+
+def test_an_empty_file_is_read_longer_where_it_would_stop_everything(tmp_path: Path) -> None:
+    path, clock = tmp_path / "c.yaml", Clock()
+    path.write_text("")
+    clock.plan.append((1.0, lambda: path.write_text(as_yaml(make_spec(1, 2)))))
+    assert settled(path, clock) == (True, ["web"])
+    clock = Clock()
+    path.write_text("")
+    assert settled(path, clock) == (True, [])
+    assert clock.now >= EMPTY_QUIET
+    clock = Clock()
+    assert settled(path, clock, had_tunnels=False) == (True, [])
+    assert clock.now < 2 * QUIET
+
+
+def test_reading_ends_when_the_watch_ends(tmp_path: Path) -> None:
+    config = read_settled(
+        str(tmp_path / "c"), DirectionMode.DEFAULT, lambda _: False, lambda: 0.0, had_tunnels=False
+    )
+    assert config is None
+
+
+def test_another_content_is_another_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(as_yaml())
+    clock = Clock()
+    config = read_settled(
+        str(path), DirectionMode.DEFAULT, clock.pause, lambda: clock.now, had_tunnels=False
+    )
+    assert config
+    assert not is_other(config, str(path))
+    os.utime(path)
+    assert not is_other(config, str(path))
+    path.write_text(as_yaml(make_spec(1, 2)))
+    assert is_other(config, str(path))
+    path.unlink()
+    assert is_other(config, str(path))
+
+
+def test_every_link_on_the_way_is_watched(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    (volume / "..1").mkdir(parents=True)
+    (volume / "..1" / "config.yaml").write_text(as_yaml())
+    (volume / "..data").symlink_to("..1")
+    (volume / "config.yaml").symlink_to("..data/config.yaml")
+    (tmp_path / "etc").symlink_to(volume)
+    found = trace(str(tmp_path / "etc" / "config.yaml"))
+    wanted = ["etc", "volume/config.yaml", "volume/..data", "volume/..1/config.yaml"]
+    assert found == [str(tmp_path / name) for name in wanted]
+    path = str(volume / "config.yaml")
+    configuration = Configuration(load_settings({"HOME": str(tmp_path)}, path))
+    assert configuration.concerns(str(volume / "..data"))
+    assert not configuration.concerns(str(volume / "else"))
+    (tmp_path / "loop").symlink_to("loop")
+    assert trace(str(tmp_path / "loop" / "x"))
+
+
+def test_jumps_of_the_clocks() -> None:
+    clocks = {"steady": 100.0, "boot": 500.0, "wall": 1e9}
+    jumps = Jumps(*(lambda name=name: clocks[name] for name in clocks))  # type: ignore[misc]
+
+    def passes(**seconds: float) -> float:
+        for name, more in seconds.items():
+            clocks[name] += more
+        return jumps.jumped()
+
+    assert passes(steady=5, boot=5, wall=5) == 0
+    assert passes(steady=5, boot=5.5, wall=7) == 0
+    assert passes(steady=1, boot=3601, wall=3601) == pytest.approx(3600)
+    assert passes(steady=1, boot=1, wall=1) == 0
+    assert passes(steady=1, boot=1, wall=301) == pytest.approx(300)  # paused from outside
+    assert passes(steady=1, boot=1, wall=-3600) == pytest.approx(-3601)
+    assert Jumps().jumped() == 0
+
+
+def test_only_what_is_new_in_the_network_counts() -> None:
+    def message(kind: int) -> bytes:
+        return struct.pack("=IHHII", 20, kind, 0, 0, 0) + b"\0\0\0\0"
+
+    assert _is_news(message(24))
+    assert _is_news(message(25) + message(20))
+    assert not _is_news(message(25) + message(21))
+    assert not _is_news(b"")
+    assert not _is_news(struct.pack("=IHHII", 0, 25, 0, 0, 0))
+
+
+def test_without_netlink_nothing_is_announced() -> None:
+    routes = Routes()
+    assert routes.appeared() is False
+    routes.close()
+    assert (routes.descriptor, routes.appeared()) == (-1, False)
+
+
+def test_a_server_that_is_away_for_a_day_does_not_fill_the_journal(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history.jsonl"))
+    for number in range(50):
+        history.append(Record(number, "a" * 32, "t", "DEAD", number + 2, "refused", "no"))
+    history.append(Record(60, "a" * 32, "t", "DEAD", 99, "timed-out", "no"))
+    assert [record.reason for record in history.read()] == ["refused", "timed-out"]
+
+
+def test_news_are_told_once() -> None:
+    lines: list[str] = []
+    reviver = Reviver(lambda: 0.0)
+    story = Story(WatchLog(lines.append), reviver)
+    spec = make_spec(1, 2)
+    config = Configuration(load_settings({"HOME": "/nonexistent"})).good
+
+    def tell(state: State, code: ReasonCode | None = None, detail: str = "") -> list[str]:
+        lines.clear()
+        reason = Reason(code, "because", "do something", "ssh said so") if code else None
+        status = TunnelStatus(spec, state, detail=detail, reason=reason, pid=7)
+        reviver.see([status])
+        story.tell(Snapshot((status,), config, None, (), None, "", 0.0))
+        return [shlex.split(line)[2] for line in lines]
+
+    assert tell(State.STOPPED) == []
+    assert tell(State.STARTING) == []
+    assert tell(State.DEAD, ReasonCode.REFUSED) == ["event=dead"]
+    for _ in range(3):
+        assert tell(State.STARTING) == []
+        assert tell(State.DEAD, ReasonCode.REFUSED) == []
+    assert tell(State.DEAD, ReasonCode.KILLED) == ["event=dead"]
+    assert tell(State.DEAD, ReasonCode.PERMISSION_DENIED) == ["event=dead"]
+    assert shlex.split(lines[0])[-1] == "then=waits for a person"
+    assert tell(State.RUNNING) == ["event=running"]
+    assert tell(State.RUNNING) == []
+    assert tell(State.STARTING, ReasonCode.REFUSED, "waiting") == ["event=not-connected"]
+    assert tell(State.STARTING, detail="stopping") == []
+    assert tell(State.STOPPED) == ["event=at-rest"]
+    lines.clear()
+    for _ in range(2):
+        story.tell_start(spec, Outcome(spec.hash, spec.name, False, "failed", "port in use"))
+    assert len(lines) == 1
