@@ -1,13 +1,15 @@
 """What fails comes back by itself, unless a person is needed: against a real sshd."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Lab
+from tests.conftest import Lab, need_program
 from tests.support import processes
 from tests.support.daemon import Daemon
 from tests.support.network import EchoService, free_port, passes
@@ -232,3 +234,27 @@ def test_tunnels_from_elsewhere_are_left_alone(lab: Lab, run_daemon: RunDaemon) 
             other.close()
         assert daemon.pids() == pids
         assert passes(port_of(spec))
+
+
+def test_the_kernel_announces_new_addresses() -> None:
+    """In a network of its own, so that nothing of this machine changes."""
+    need_program("unshare", "ip")
+    script = (
+        "import select, subprocess; from tunnel_tui.system.routes import Routes\n"
+        "routes = Routes()\n"
+        "def change(*words):\n"
+        "    subprocess.run(['ip', *words], check=True)\n"
+        "    select.select([routes.descriptor], [], [], 5)\n"
+        "    return routes.appeared()\n"
+        "change('link', 'set', 'lo', 'up')\n"
+        "print(change('addr', 'add', '10.9.8.7/24', 'dev', 'lo'))\n"
+        "print(change('addr', 'del', '10.9.8.7/24', 'dev', 'lo'))\n"
+    )
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", script]
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    told = subprocess.run(
+        command, capture_output=True, text=True, timeout=30, env={**os.environ, "PATH": path}
+    )
+    if "unshare failed" in told.stderr:
+        pytest.skip("no network namespaces here")
+    assert told.stdout.split() == ["True", "False"], told.stderr

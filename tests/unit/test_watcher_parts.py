@@ -3,19 +3,27 @@
 import os
 import shlex
 import struct
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.tunnels import as_yaml, make_spec
+from tunnel_tui.config.plan import Plan
+from tunnel_tui.errors import StateFileError
 from tunnel_tui.model import DirectionMode, Outcome, Reason, ReasonCode, State, TunnelStatus
 from tunnel_tui.observe.history import History, Record
 from tunnel_tui.settings import load_settings
+from tunnel_tui.supervise import force as force_module
+from tunnel_tui.supervise.alarm import REST, SETTLE, Alarm
 from tunnel_tui.supervise.configuration import Configuration, trace
+from tunnel_tui.supervise.force import Force
 from tunnel_tui.supervise.revive import Reviver
 from tunnel_tui.supervise.settled import EMPTY_QUIET, QUIET, is_other, read_settled
 from tunnel_tui.supervise.snapshot import Snapshot
+from tunnel_tui.supervise.starter import Starter
 from tunnel_tui.supervise.story import Story
 from tunnel_tui.supervise.watchlog import LONGEST, DescriptorSink, WatchLog, quote
 from tunnel_tui.system.jumps import Jumps
@@ -254,3 +262,66 @@ def test_news_are_told_once() -> None:
     for _ in range(2):
         story.tell_start(spec, Outcome(spec.hash, spec.name, False, "failed", "port in use"))
     assert len(lines) == 1
+
+
+def test_the_network_is_given_time_to_settle_and_not_asked_all_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, jump = [1000.0], [3600.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Jumps, "jumped", lambda _: jump[0])
+    alarm = Alarm()
+    try:
+        alarm.wait(now[0])
+        assert alarm.network_news() == ""
+        now[0] += SETTLE
+        assert "3600 s" in alarm.network_news()
+        assert alarm.network_news() == ""
+        alarm.wait(now[0])  # once more, at once
+        now[0] += SETTLE
+        assert alarm.network_news() == ""
+        now[0] += REST
+        assert alarm.network_news()
+    finally:
+        alarm.close()
+
+
+def test_a_wake_up_from_elsewhere_ends_the_wait() -> None:
+    alarm = Alarm()
+    try:
+        threading.Timer(0.05, alarm.wake).start()
+        began = time.monotonic()
+        alarm.wait(began + 4)
+        assert time.monotonic() - began < 3
+    finally:
+        alarm.close()
+
+
+def test_a_configuration_that_cannot_be_applied_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings({"HOME": str(tmp_path)}, str(tmp_path / "config.yaml"))
+    settings = settings._replace(state_file=str(tmp_path / "state"))
+    (tmp_path / "config.yaml").write_text(as_yaml())
+    full = [True]
+
+    def plan_changes(*_: object) -> Plan:
+        if full[0]:
+            raise StateFileError("the state file cannot be written", "no space left")
+        return Plan()
+
+    monkeypatch.setattr(force_module, "plan_changes", plan_changes)
+    lines: list[str] = []
+    starter = Starter(settings, lambda job, outcome: None)
+    log = WatchLog(lines.append)
+    force = Force(settings, log, starter, Reviver(time.monotonic), lambda _: True)
+    force.demand_all()
+    for _ in range(2):
+        force.enforce()
+        assert force.retry_at
+        force.retry_at = 0.0
+    assert [shlex.split(line)[2] for line in lines] == ["event=config-not-applied"]
+    full[0] = False
+    force.enforce()
+    assert force.retry_at is None
+    assert "event=config " in lines[-1]

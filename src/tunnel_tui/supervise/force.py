@@ -50,6 +50,8 @@ class Force:
         self._dirty = False
         self._all = False
         self._adopting = False
+        self._retry_all = False
+        self._failure = ""
 
     def adopt(self) -> None:
         """Take the file as it is for what is in force, without touching anything."""
@@ -68,17 +70,27 @@ class Force:
         """Put the file into force if it has changed or somebody has asked for it."""
         if self.retry_at is not None and time.monotonic() >= self.retry_at:
             self._dirty = True
-        if not (self._dirty or self._all):
-            return
-        self.retry_at = None
+            self._all |= self._retry_all
         while self._dirty or self._all:
             demanded, self._all, self._dirty = self._all, False, False
+            self.retry_at, self._retry_all = None, False
             config = self._read()
             if config is None:
                 return
-            self._judge(config, demanded)
+            try:
+                self._judge(config, demanded)
+            except (TunnelTuiError, OSError) as error:
+                self._put_off(error, demanded)
+                return
             # Whatever was written while we were at it counts as well.
             self._dirty |= is_other(config, self._settings.config_file)
+
+    def _put_off(self, error: Exception, demanded: bool) -> None:
+        if str(error) != self._failure:
+            self._failure = str(error)
+            self._log.error("config-not-applied", detail=error)
+        self._judged = None
+        self.retry_at, self._retry_all = time.monotonic() + _RETRY, demanded
 
     def _read(self) -> Config | None:
         in_force = self._config
@@ -105,14 +117,8 @@ class Force:
             self._config = config
             self._log.info("adopted", file=config.file, tunnels=len(config.tunnels))
             return
-        try:
-            self._apply(config, demanded)
-        except (TunnelTuiError, OSError) as error:
-            self._log.error("config-not-applied", detail=error)
-            self.retry_at = time.monotonic() + _RETRY
-            self._all |= demanded
-            self._judged = None
-            raise
+        self._apply(config, demanded)
+        self._failure = ""
 
     def _report_broken(self, config: Config) -> None:
         fatal = [problem for problem in config.problems if problem.fatal]

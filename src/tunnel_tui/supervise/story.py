@@ -59,7 +59,8 @@ class Story:
         if status.detail == STOPPING or (state is State.STARTING and reason is None):
             return  # on its way: what comes of it is told
         code = reason.code if reason else None
-        now: tuple[object, ...] = (state, code)
+        # Another process in the same state was not seen to fall: it was started again.
+        now: tuple[object, ...] = (state, status.pid if state is State.RUNNING else code)
         if state in (State.STARTING, State.DEAD) and code is not None:
             # Between two attempts it is the one or the other; neither is news.
             now = ("down", code, self._reviver.waits_for_person(status))

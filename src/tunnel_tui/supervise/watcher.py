@@ -226,9 +226,12 @@ class Watcher:
             if not refusals.is_refused(status) or not status.configured:
                 continue
             spec: TunnelSpec = status.spec
-            count = refusals.count_refusals(self._settings, spec)
-            if count >= refusals.SEEN and refusals.give_up(self._settings, spec, count):
-                self._log.error("given-up", spec, detail=f"{count} refused logins in a row")
+            try:
+                count = refusals.count_refusals(self._settings, spec)
+                if count >= refusals.SEEN and refusals.give_up(self._settings, spec, count):
+                    self._log.error("given-up", spec, detail=f"{count} refused logins in a row")
+            except (TunnelTuiError, OSError) as error:
+                self._log.error("trouble", spec, detail=error)
 
     def _keep_up(self) -> None:
         capped, failures = upkeep.cap_logs(self._settings)
@@ -236,9 +239,12 @@ class Watcher:
             self._log.info("log-capped", file=name)
         for failure in failures:
             self._log.warning("log-not-capped", detail=failure)
-        prepare(self._settings)
-        for spec in upkeep.adopt_lost(self._settings, self._statuses):
-            self._log.warning("re-adopted", spec, detail="the state file had lost it")
+        try:
+            prepare(self._settings)
+            for spec in upkeep.adopt_lost(self._settings, self._statuses):
+                self._log.warning("re-adopted", spec, detail="the state file had lost it")
+        except (TunnelTuiError, OSError) as error:
+            self._log.error("trouble", detail=error)
 
     def _stop_all(self) -> bool:
         outcomes = stop_tunnels(self._settings, None, grace=GRACE)
