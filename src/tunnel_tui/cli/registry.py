@@ -207,9 +207,12 @@ COMMANDS: dict[str, Command] = {
         "start what the file asks for, watch the file, revive what fails; until stopped",
         (),
         (FRESH, ADOPT, KEEP),
-        "One at a time. Log lines go to stdout. TERM and INT stop every tunnel, HUP reads the\n"
-        "file again and starts all that should run. A tunnel whose login or host key is refused\n"
-        "waits for a person; all others are tried again.",
+        "One at a time, in the foreground; one line for each event on stdout. TERM and INT stop\n"
+        "every tunnel (--keep: none), HUP reads the file again and starts all that should run.\n"
+        "Only what changed in the file is touched; a file with mistakes changes nothing.\n"
+        "A server that is away is tried every 6 seconds or less, by one of its tunnels for all;\n"
+        "other failures after 1 to 60 seconds. A refused key (after 3 attempts at most), a changed\n"
+        "host key, a forbidden forward or a bad option waits for a person: start, or HUP.",
         resident=True,
     ),
     "demo": Command(

@@ -157,7 +157,7 @@ class Force:
     def _say(self, config: Config, summary: str) -> None:
         self._log.info("config", file=config.file, tunnels=len(config.tunnels), plan=summary)
         for problem in config.problems:
-            self._log.warning("mistake", detail=problem)
+            self._log.warning("config-warning", detail=problem)
 
     def _report(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
