@@ -84,7 +84,7 @@ def test_what_needs_a_person_waits(world: World, code: ReasonCode) -> None:
     assert world.run(3600, 10) == []
 
 
-@pytest.mark.parametrize("code", set(ReasonCode) - set(PERSON) - {ReasonCode.UNKNOWN})
+@pytest.mark.parametrize("code", sorted(set(ReasonCode) - set(PERSON) - {ReasonCode.UNKNOWN}))
 def test_the_rest_is_tried_for_ever_with_growing_pauses(world: World, code: ReasonCode) -> None:
     world.put(SPEC, State.DEAD, code)
     found = pauses(world.run(1800))
