@@ -205,16 +205,20 @@ def test_the_app_leaves_terminal_and_machine_tidy(signum: int | None, code: int)
         app = ptyprocess.PtyProcess.spawn(
             [sys.executable, "-c", program], env=os.environ | variables, dimensions=(40, 140)
         )
-        screen = app.read()
-        while b"grafana" not in screen or b"RUNNING" not in screen:
-            screen += app.read()
-        if signum is None:
-            app.write(b"q")
-        else:
-            app.kill(signum)
-        with contextlib.suppress(EOFError):
-            while True:
+        screen = b""
+        try:
+            while b"grafana" not in screen or b"RUNNING" not in screen:
                 screen += app.read()
+            if signum is None:
+                app.write(b"q")
+            else:
+                app.kill(signum)
+            with contextlib.suppress(EOFError):
+                while True:
+                    screen += app.read()
+        except BaseException:
+            app.kill(signal.SIGKILL)  # the keeper clears up
+            raise
         assert app.wait() == code
         assert screen.rfind(b"\x1b[?1049l") > screen.rfind(b"\x1b[?1049h")
         assert not os.listdir(temporary)

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from tunnel_tui.demo.departure import clear_up, end_stragglers
+from tunnel_tui.demo.signals import leave_on_signals
 from tunnel_tui.demo.world import demo_settings, environment_of, remove_root
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.settings import Settings
@@ -153,19 +154,15 @@ def hint_of(stage: Stage) -> str:
 
 
 def _open_app(stage: Stage) -> int:
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, _leave_app)
-    return int(_app().run(stage.settings, hint_of(stage)))
+    app = _app().TunnelApp(
+        import_module("tunnel_tui.tui.live").LiveEngine(stage.settings), hint_of(stage)
+    )
+    leave_on_signals(app)
+    app.begin()
+    result = app.run()
+    return int(app.return_code or result or 0)
 
 
 def _app() -> Any:
     # By name: the demo launches the app like any launcher and knows nothing else of it.
     return import_module("tunnel_tui.tui.app")
-
-
-def _leave_app(signum: int, frame: FrameType | None) -> None:
-    """Unwind, so that the terminal is put right and the demo cleared up; once."""
-    del frame
-    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(each, signal.SIG_IGN)
-    raise SystemExit(128 + signum)
