@@ -92,7 +92,7 @@ class Container:
 
     @property
     def running(self) -> bool:
-        return bool(self.inspect()["State"]["Running"])
+        return bool(self.inspect()["State"]["Status"] == "running")
 
     def start(self) -> None:
         """Start it, again."""
@@ -223,9 +223,9 @@ class Container:
             file = archive.extractfile(members[0])
             return file.read() if file else b""
 
-    def wait_log(self, text: str, deadline: float = 15.0) -> None:
-        """Wait until the container has printed something."""
-        wait_until(lambda: text in self.logs(), deadline, f"{text!r} in {self.logs()}", 0.1)
+    def wait_log(self, text: str, count: int = 1, deadline: float = 15.0) -> None:
+        """Wait until the container has printed something, as often as this."""
+        wait_until(lambda: self.logs().count(text) >= count, deadline, f"{count} {text!r}", 0.1)
 
     def remove(self) -> None:
         """Kill and remove it."""

@@ -67,6 +67,7 @@ def test_a_killed_watcher_restarts_clean(
     container.kill_watcher()
     wait_until(lambda: not processes.alive(watcher), 5)
     wait_until(lambda: container.inspect()["RestartCount"] == 1 and container.running, 20)
+    container.wait_log("event=watching", count=2)
     container.wait_running(*(spec.name for spec in specs))
     assert not any(processes.alive(pid) for pid in old)
     assert set(container.pids()) == {spec.name for spec in specs}
