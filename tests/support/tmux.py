@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.processes import descendants
 from tests.support.waiting import wait_until
 
 
@@ -22,7 +23,10 @@ class Tmux:
         self.size = size
         self._base = ["tmux", "-S", str(directory / "tmux.sock"), "-f", "/dev/null"]
         self._variables = dict(variables) | {"TMUX_TMPDIR": str(directory)}
+        self._status = directory / "status"
         columns, rows = map(str, size)
+        # tmux itself does not always learn how a program ended.
+        argv = ["sh", "-c", f'"$@"; echo $? > {self._status}', "sh", *argv]
         settings = ["set", "-g", "status", "off", ";", "set", "-g", "escape-time", "0", ";"]
         settings += ["set", "-g", "default-terminal", "tmux-256color", ";"]
         settings += ["set", "-g", "remain-on-exit", "on", ";"]
@@ -46,18 +50,23 @@ class Tmux:
     @property
     def pid(self) -> int:
         """The pid of the program in the pane."""
-        return int(self._run("display", "-p", "#{pane_pid}"))
+        return descendants(int(self._run("display", "-p", "#{pane_pid}")))[0]
 
     @property
     def exit_status(self) -> int | None:
         """The exit status of the program, None while it runs."""
-        dead, status = self._run("display", "-p", "#{pane_dead} #{pane_dead_status}").split(" ")
-        return int(status.strip() or 255) if dead == "1" else None
+        text = self._status.read_text() if self._status.exists() else ""
+        return int(text) if text.endswith("\n") else None
 
     @property
     def text(self) -> str:
         """What is on the screen."""
         return self._run("capture-pane", "-p")
+
+    @property
+    def flat(self) -> str:
+        """The screen as one line, so that wrapped sentences can be found."""
+        return flatten(self.text)
 
     @property
     def everything(self) -> str:
@@ -78,13 +87,13 @@ class Tmux:
         self._run("paste-buffer", "-p", "-d", "-r", "-b", "test")
 
     def shows(self, pattern: str, deadline: float = 20.0) -> str:
-        """Wait until the screen matches a regular expression; return the screen."""
+        """Wait until the screen, or it as one line, matches; return the screen."""
         last = ""
 
         def look() -> bool:
             nonlocal last
             last = self.text
-            return re.search(pattern, last) is not None
+            return bool(re.search(pattern, last) or re.search(pattern, flatten(last)))
 
         try:
             wait_until(look, deadline, interval=0.05)
@@ -97,6 +106,11 @@ class Tmux:
         subprocess.run(
             [*self._base, "kill-server"], env=self._variables, capture_output=True, check=False
         )
-        socket = self._base[2]
-        if os.path.exists(socket):
-            os.unlink(socket)
+        for path in (self._base[2], self._status):
+            if os.path.exists(path):
+                os.unlink(path)
+
+
+def flatten(text: str) -> str:
+    """Put a screen on one line, without the borders of dialogs and toasts."""
+    return " ".join(re.sub("[▌│┃]", " ", text).split())

@@ -5,19 +5,21 @@ import time
 from collections.abc import Mapping, Sequence
 
 from tunnel_tui.errors import LockHeldError, NotOursError, SpawnError, TunnelTuiError
-from tunnel_tui.model import Outcome, Reason, TunnelSpec
+from tunnel_tui.model import Outcome, Reason, ReasonCode, TunnelSpec
 from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.sanitise import sanitise
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import riding
 from tunnel_tui.supervise.command import Command
 from tunnel_tui.supervise.login_command import build_login
-from tunnel_tui.system import files, mux
-from tunnel_tui.system.locks import FileLock
+from tunnel_tui.system import files, mux, proc
+from tunnel_tui.system.locks import FileLock, lock_holder
 
 PROMPT_TIMEOUT = 120.0
 """Seconds without a key after which a prompt is ended: a forgotten one keeps others out."""
 _STANDS_WITHIN = 3.0
+_ANSWERED_WRONGLY = frozenset({ReasonCode.PERMISSION_DENIED, ReasonCode.TOO_MANY_FAILURES})
+_ANSWER_AGAIN = "look at password and code (a code may count only once), then log in again"
 
 
 class Login:
@@ -45,9 +47,11 @@ class Login:
         host = self.spec.remote_host
         try:
             self._lock.try_lock()
-        except LockHeldError as error:
+        except LockHeldError:
             raise LockHeldError(
-                f"a login to {host} is under way", error.detail, "finish or cancel it there"
+                f"a login to {host} is under way",
+                _who(self._lock.path),
+                "finish or cancel it there",
             ) from None
         try:
             self._clear_socket()
@@ -91,11 +95,25 @@ class Login:
 
     def reason(self, lines: Sequence[str]) -> Reason | None:
         """Say why a login failed, from the lines that ssh left on the terminal."""
-        return find_reason([sanitise(line) for line in lines], self.spec)
+        reason = find_reason([sanitise(line) for line in lines], self.spec)
+        if reason is not None and reason.code in _ANSWERED_WRONGLY:
+            return reason._replace(advice=_ANSWER_AGAIN)
+        return reason
 
     def close(self) -> None:
         """Let others log in; what came of this login stays."""
         self._lock.release()
+
+
+def _who(lock: str) -> str:
+    """Name the process that holds a lock, as far as it can be known."""
+    pid = lock_holder(lock)
+    if pid is None:
+        return ""
+    if pid == os.getpid():
+        return "in this app"
+    owner = proc.owner(pid)
+    return f"in process {pid}" + (f" of {owner[1]}" if owner else "")
 
 
 def begin_login(settings: Settings, spec: TunnelSpec, environment: Mapping[str, str]) -> Login:

@@ -19,6 +19,8 @@ from tunnel_tui.tui.engine import Engine, Login
 
 GRACE = 2.0
 """Seconds between TERM and KILL for an ssh that is to end."""
+QUIET = 5.0
+"""Seconds of silence after which a prompt may be one that ends with a new line."""
 LAST_WORDS = 30
 """Seconds before the end of a forgotten prompt at which the pane begins to count."""
 
@@ -73,6 +75,7 @@ class LoginSession:
         self._patience = patience
         self._driver: AsyncSession | None = None
         self._deadline = 0.0
+        self._last_output = 0.0
         self._idle = False
         self._cancelled = False
         self._asked_unseen = False
@@ -113,13 +116,33 @@ class LoginSession:
 
     # What a person does ----------------------------------------------------------------------
 
-    def type_key(self, key: str, character: str | None) -> None:
-        """Send a key to ssh."""
-        self._send(encode_key(key, character, self.screen.app_cursor))
+    def type_key(self, key: str, character: str | None) -> bool:
+        """Send a key to ssh; False where it would only be shown, because nothing is asked."""
+        data = encode_key(key, character, self.screen.app_cursor)
+        if data[:1] >= b" " and self.shows_typing_ahead:
+            return False
+        self._send(data)
+        return True
 
-    def paste(self, text: str) -> None:
-        """Send pasted text to ssh, marked only if it asked for marks."""
+    def paste(self, text: str) -> bool:
+        """Send pasted text to ssh, marked only if it asked for marks; False as `type_key`."""
+        if self.shows_typing_ahead:
+            return False
         self._send(encode_paste(text, self.screen.bracketed))
+        return True
+
+    @property
+    def shows_typing_ahead(self) -> bool:
+        """Whether what is typed now would be shown, and then thrown away by ssh.
+
+        Between two questions a terminal echoes. A password that is typed too early would stand
+        on the screen, while ssh forgets it: it flushes its input before it asks for a secret. A
+        question leaves the cursor behind its words; at the left edge there is none.
+        """
+        if self._driver is None or not self.takes_keys or self._driver.session.hidden:
+            return False
+        quiet = asyncio.get_running_loop().time() - self._last_output
+        return self.screen.cursor.column == 0 and quiet < QUIET
 
     def _send(self, data: bytes) -> None:
         if self._driver is not None and self.takes_keys and data:
@@ -202,6 +225,7 @@ class LoginSession:
         self._driver = AsyncSession(session, self.screen, self._painted, ended.set_result)
         self.prompted = True
         self._stay()
+        self._last_output = loop.time()
         self._enter(Phase.ASKING)
         watch = loop.create_task(self._end_when_forgotten())
         try:
@@ -260,6 +284,8 @@ class LoginSession:
 
     def _painted(self) -> None:
         """Take notice of a changed screen: at most 30 times a second."""
+        if self.screen.dirty:
+            self._last_output = asyncio.get_running_loop().time()
         if not self._has_spoken and any(self.screen.display):
             self._has_spoken = True
             self._on_change(self)

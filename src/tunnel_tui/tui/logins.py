@@ -10,6 +10,7 @@ from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import TunnelSpec
+from tunnel_tui.supervise.login import PROMPT_TIMEOUT
 from tunnel_tui.tui.engine import Engine
 from tunnel_tui.tui.login_session import GRACE, LoginSession, Phase
 from tunnel_tui.tui.messages import LoginChanged, LoginEnded
@@ -21,7 +22,11 @@ RECORDS_KEYS = (
 
 
 class Logins:
-    """Begins logins, keeps them while the pane is hidden, ends them with the app."""
+    """Begins logins, keeps them while the pane is hidden, ends them with the app.
+
+    Attributes:
+        patience: seconds without a key after which a prompt is ended.
+    """
 
     def __init__(
         self, app: App[Any], engine: Engine, configured: Callable[[], Sequence[TunnelSpec]]
@@ -29,6 +34,7 @@ class Logins:
         self._app = app
         self._engine = engine
         self._configured = configured
+        self.patience = PROMPT_TIMEOUT
         self._sessions: dict[str, LoginSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue: list[list[TunnelSpec]] = []
@@ -55,7 +61,9 @@ class Logins:
                 session.riders.append(spec)
             return session
         columns = max(20, self._app.size.width)
-        session = LoginSession(spec, self._changed, (columns, 10), everything=everything)
+        session = LoginSession(
+            spec, self._changed, (columns, 10), patience=self.patience, everything=everything
+        )
         self._sessions[spec.remote_host] = session
         self._changed(session)
         task = asyncio.get_running_loop().create_task(self._drive(session))

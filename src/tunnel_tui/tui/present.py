@@ -219,6 +219,8 @@ def reason_spans(
         )
     if status.state is State.INTERACTIVE:
         note = clean(reason.text) if reason else clean(status.detail)
+        if reason:
+            return (Span(note, tone), Span("" if brief else separator + NEEDS_LOGIN, Tone.DIM))
         note = "" if brief else note
         return (Span(NEEDS_LOGIN, tone), Span(separator + note if note else "", Tone.DIM))
     return ()

@@ -120,9 +120,7 @@ class LoginActions(Actions):
             host = host_label(session.spec.remote_host)
             self.notify("a goes to its prompt", title=f"{host} asks", markup=False, timeout=6)
             return
-        keys = [row.key for row in self.context.rows.visible()]
-        if session.spec.hash in keys:
-            self.table.move_to(keys.index(session.spec.hash))
+        self.table.select(session.spec.hash)
         row = self.context.rows.get(session.spec.hash)
         self.login_pane.show(session, row.status if row else None)
         self.rule.tab = Tab.LOGIN
@@ -139,6 +137,10 @@ class LoginActions(Actions):
             text = "a goes back to its prompt, x ends it"
             host = host_label(session.spec.remote_host)
             self.notify(text, title=f"The login to {host} waits", markup=False, timeout=5)
+
+    @on(TerminalView.TooEarly)
+    def _ask_to_wait(self) -> None:
+        self.login_pane.say_too_early()
 
     def action_again(self) -> None:
         """Try once more what failed."""
@@ -171,7 +173,7 @@ class LoginActions(Actions):
         text = session.describe() if session.alive else ""
         for spec in (session.spec, *session.riders):
             rows.set_login(spec.hash, text)
-        if session.phase is not Phase.CANCELLED:
+        if session.prompted and session.phase is not Phase.CANCELLED:
             rows.set_failure(session.spec.hash, session.reason)
 
     @on(LoginEnded)

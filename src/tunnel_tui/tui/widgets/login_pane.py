@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from tunnel_tui.model import DirectionMode, Reason, State, TunnelSpec, TunnelStatus
+from tunnel_tui.model import DirectionMode, Reason, ReasonCode, State, TunnelSpec, TunnelStatus
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.login_session import LAST_WORDS, LoginSession, Phase
 from tunnel_tui.tui.present import Span, Tone, clean, cut, ends, width_of
@@ -74,6 +74,11 @@ class LoginPane(Vertical):
         self.terminal.focus(scroll_visible)
         return self
 
+    def say_too_early(self) -> None:
+        """Say that what was typed went nowhere; until the next question comes."""
+        if self.session is not None:
+            self.head.show(self.session.spec, Span("nothing is asked yet ", Tone.WARNING))
+
     def show(self, session: LoginSession | None, status: TunnelStatus | None) -> None:
         """Show a login, or what there is to say of one that has not begun.
 
@@ -135,8 +140,9 @@ def note_of(session: LoginSession) -> Span:
 def tell_failure(reason: Reason) -> list[Span]:
     """Put reason, what there is to know, and what to do into a few lines."""
     spans = [Span(clean(reason.text), Tone.DEAD)]
-    detail = clean(reason.evidence)
-    if detail and detail.casefold() not in reason.text.casefold():
+    # What ssh said stands in the terminal already.
+    detail = clean(reason.evidence) if reason.code is ReasonCode.UNKNOWN else ""
+    if detail:
         spans.append(Span(f": {detail}" if len(detail) < 90 else f": {detail[:90]}", Tone.DIM))
     if reason.advice:
         spans.append(Span(f"\n  {clean(reason.advice)}", Tone.PLAIN))

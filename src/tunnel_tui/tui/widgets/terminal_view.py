@@ -34,6 +34,9 @@ class TerminalView(ScrollView, can_focus=True):
     class Again(Message):
         """The person wants to try once more what failed."""
 
+    class TooEarly(Message):
+        """Something was typed while nothing is asked; it went nowhere."""
+
     def __init__(self) -> None:
         super().__init__(id="terminal")
         self._session: LoginSession | None = None
@@ -131,7 +134,8 @@ class TerminalView(ScrollView, can_focus=True):
         event.stop()
         event.prevent_default()
         if session.alive:
-            session.type_key(event.key, event.character)
+            if not session.type_key(event.key, event.character):
+                self.post_message(self.TooEarly())
             self._to_end()
         elif event.key == "enter":
             self.post_message(self.Again())
@@ -143,7 +147,8 @@ class TerminalView(ScrollView, can_focus=True):
         event.stop()
         event.prevent_default()
         if self._session is not None:
-            self._session.paste(event.text)
+            if not self._session.paste(event.text):
+                self.post_message(self.TooEarly())
             self._to_end()
 
     def _to_end(self) -> None:
