@@ -8,7 +8,7 @@ from typing import Any
 import asyncssh
 
 from tunnel_tui.demo.cast import Behaviour, DemoHost
-from tunnel_tui.demo.codes import PASSWORD, accepts
+from tunnel_tui.demo.codes import PASSWORD, accepts, code_at
 from tunnel_tui.demo.pages import answer
 
 ADDRESS = "127.0.0.1"
@@ -113,7 +113,10 @@ class RefusingServer(SteadyServer):
 
 
 class BastionServer(SteadyServer):
-    """Asks for a password, then for a code, by keyboard-interactive (RFC 4256)."""
+    """Asks for a password, then for a code, by keyboard-interactive (RFC 4256).
+
+    What a person would know or read from a telephone stands above each prompt.
+    """
 
     secret: str
 
@@ -131,7 +134,7 @@ class BastionServer(SteadyServer):
         """Ask for the password."""
         del username, lang, submethods
         self._password_given = False
-        return "", "", "", [("Password: ", False)]
+        return "", f"Demo: the password is {PASSWORD}", "", [("Password: ", False)]
 
     def validate_kbdint_response(self, username: str, responses: Any) -> Any:
         """Ask for the code after the right password; wrong answers fail after a second."""
@@ -142,7 +145,8 @@ class BastionServer(SteadyServer):
         given = responses[0] if len(responses) == 1 else ""
         if not self._password_given and given == PASSWORD:
             self._password_given = True
-            return "", "", "", [("Verification code: ", False)]
+            note = f"Demo: your authenticator shows {code_at(self.secret, time.time())}"
+            return "", note, "", [("Verification code: ", False)]
         if self._password_given and accepts(self.secret, given, time.time()):
             return True
         await asyncio.sleep(1.0)
@@ -159,7 +163,7 @@ CLASSES: dict[Behaviour, type[SteadyServer]] = {
 
 
 async def open_server(
-    host: DemoHost, client_key: str, page_of: PageOf, flap: Flap, secret: str
+    host: DemoHost, host_key: Any, client_key: str, page_of: PageOf, flap: Flap, secret: str
 ) -> Any:
     """Open one host on a free port of 127.0.0.1 and return asyncssh's acceptor."""
     kind = CLASSES[host.behaviour]
@@ -172,7 +176,6 @@ async def open_server(
             server.secret = secret
         return server
 
-    host_key = asyncssh.generate_private_key("ssh-ed25519")
     return await asyncssh.listen(
         ADDRESS, 0, server_factory=make, server_host_keys=[host_key], server_version="demo"
     )
