@@ -245,3 +245,18 @@ def test_what_left_the_file_is_forgotten(world: World) -> None:
     world.see()
     assert world.reviver.next_due() is None
     assert world.run(100) == []
+
+
+def test_when_the_network_is_back_one_goes_ahead_to_each_server(world: World) -> None:
+    specs = [make_spec(1, n, name=f"t{n}") for n in range(1, 51)]
+    for spec in specs:
+        world.put(spec, State.DEAD, ReasonCode.UNREACHABLE)
+    sleeper = make_spec(1, 99, host="else")
+    world.put(sleeper, State.STARTING, ReasonCode.UNREACHABLE, ssh_pid=None, detail="waiting")
+    world.run(100)
+    world.put(sleeper, State.STARTING, ReasonCode.UNREACHABLE, ssh_pid=None, detail="waiting")
+    world.reviver.kick()
+    now = world.reviver.take_due()
+    assert [a.spec.remote_host for a in now] == ["server", "else"]
+    world.put(now[0].spec, State.RUNNING)
+    assert len(world.reviver.take_due()) == 49

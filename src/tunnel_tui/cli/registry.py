@@ -72,6 +72,8 @@ HEADLESS = Option("--headless", "no app: print the environment that reaches the 
 FRESH = Option("--fresh", "stop what runs and clear state file and logs first (container: default)")
 ADOPT = Option("--adopt", "keep what runs (default outside a container)")
 KEEP = Option("--keep", "leave the tunnels running at the end")
+HOST = Option("--host", "address to listen at (default 127.0.0.1)", "", "ADDRESS")
+PORT = Option("--port", "port to listen at (default 8080)", "-p", "PORT")
 FOR = Option("--for", "running (default), starting, stopped, dead or interactive", "", "STATE")
 
 _SMART = (
@@ -211,8 +213,19 @@ COMMANDS: dict[str, Command] = {
         "every tunnel (--keep: none), HUP reads the file again and starts all that should run.\n"
         "Only what changed in the file is touched; a file with mistakes changes nothing.\n"
         "A server that is away is tried every 6 seconds or less, by one of its tunnels for all;\n"
-        "other failures after 1 to 60 seconds. A refused key (after 3 attempts at most), a changed\n"
-        "host key, a forbidden forward or a bad option waits for a person: start, or HUP.",
+        "other failures after 1 to 60 seconds. A refused key (after 3 attempts at most), a\n"
+        "changed host key, a forbidden forward or a bad option waits for a person.",
+        resident=True,
+    ),
+    "serve": Command(
+        "serve",
+        "serve",
+        "more",
+        "the app in a browser, and JSON for scripts",
+        (),
+        (HOST, PORT),
+        "API_KEY holds the key, or several with commas; without one it serves only this machine.\n"
+        "Needs the extra [web]: pip install 'tunnel-tui[web]'.",
         resident=True,
     ),
     "demo": Command(
@@ -237,6 +250,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "help": Command("help", "help_command", "more", "explain a command", ("[command]",)),
     "complete-tunnels": Command("completion", "tunnels", "", "tunnel names for completion"),
+    "web-app": Command("serve", "web_app", "", "the app of one browser session", resident=True),
 }
 
 APP = Command("launch", "app", "", "open the app", resident=True)

@@ -88,6 +88,7 @@ class Reviver:
         self._states: dict[str, tuple[State, ReasonCode | None]] = {}
         self._handed: set[str] = set()
         self._open: set[Unit] = set()
+        self._kicked: set[Unit] = set()
         self._unstarted: dict[str, TunnelStatus] = {}
         self._last_try: dict[str, float] = {}
         self._flights: dict[str, tuple[int | None, float]] = {}
@@ -144,13 +145,17 @@ class Reviver:
             self._backoffs.pop((tunnel_hash,), None)
 
     def kick(self) -> int:
-        """Make everything that failed and may pass due now; return how many tunnels that is."""
+        """Make everything that failed and may pass due now; return how many attempts that is.
+
+        To each server one goes ahead; the others follow when it gets through. A machine that
+        runs containers changes its routes all day.
+        """
         now = self._now()
         for unit in self._members:
-            self._backoff(unit).due = now
-            self._backoff(unit).tries = 0
-        self._open = set(self._members)
-        return sum(len(members) for members in self._members.values())
+            backoff = self._backoff(unit)
+            backoff.due, backoff.tries = now, 0
+            self._kicked.add(unit)
+        return len(self._members)
 
     def take_due(self) -> list[Attempt]:
         """Hand out what is to be started now, each once until it is settled."""
@@ -160,16 +165,17 @@ class Reviver:
             backoff = self._backoff(unit)
             if backoff.due is None or backoff.due > now:
                 continue
-            everybody = unit in self._open
+            everybody, kicked = unit in self._open, unit in self._kicked
             ready = [
                 status
                 for key, status in members.items()
-                if key not in self._handed and (everybody or self._is_ready(status))
+                if key not in self._handed and (everybody or kicked or self._is_ready(status))
             ]
             if not ready:
                 backoff.due = now + _BUSY
                 continue
             self._open.discard(unit)
+            self._kicked.discard(unit)
             if not everybody and unit in self._flying:
                 backoff.due = now + _BUSY  # one is on its way: it will tell
                 continue
@@ -257,6 +263,7 @@ class Reviver:
                 continue
             backoff.due = None
             self._open.discard(unit)
+            self._kicked.discard(unit)
             if self._states.get(unit[0], (None, None))[0] is State.DEAD:
                 continue  # tried often enough: it waits for a person
             if backoff.quiet_since is None:
