@@ -1,0 +1,85 @@
+"""`serve`: the app in a browser, and JSON beside it."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from tunnel_tui.cli import codes
+from tunnel_tui.cli.context import Context
+from tunnel_tui.cli.registry import HOST, PORT
+from tunnel_tui.errors import TunnelTuiError
+
+if TYPE_CHECKING:
+    from tunnel_tui.settings import Settings
+
+_APP = "web-app"
+_NEEDED = ("aiohttp", "textual_serve", "prometheus_client")
+_PATIENCE = 10.0
+
+
+def serve(context: Context) -> int:
+    """Serve until told to end; tunnels stay.
+
+    Raises:
+        TunnelTuiError: the extra `[web]` is not installed, a variable is not understood, others
+            could connect and there is no key, or the port is in use.
+    """
+    from tunnel_tui.web.options import forget_secrets, load_options
+
+    _need_extra()
+    value = context.arguments.value
+    options = load_options(context.environment, value(HOST), value(PORT))
+    settings = context.settings
+    # Before anything else is started: tunnels live on, and their environment can be read.
+    forget_secrets(os.environ)
+    from tunnel_tui.supervise.watchlog import DescriptorSink, WatchLog
+    from tunnel_tui.web import serve as server
+
+    server.serve(settings, options, _app_command(settings), WatchLog(DescriptorSink(1)))
+    return codes.OK
+
+
+def web_app(context: Context) -> int:
+    """Open the app of one browser session: its terminal is a pipe to the server."""
+    import threading
+
+    threading.Thread(target=_end_with_server, name="server-watch", daemon=True).start()
+    from tunnel_tui.tui.app import run
+
+    return run(context.settings)
+
+
+def _need_extra() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise TunnelTuiError(
+            "serve needs the extra [web]",
+            f"not installed: {', '.join(missing)}",
+            "pip install 'tunnel-tui[web]', or pipx inject tunnel-tui textual-serve "
+            "prometheus-client",
+        )
+
+
+def _app_command(settings: "Settings") -> list[str]:
+    """Say how a session's app is started: this program, in this environment, on these paths."""
+    program = "import sys; from tunnel_tui.cli.main import main; sys.exit(main())"
+    # -P: the directory that the server was started in is no place to import from.
+    command = [sys.executable, "-P", "-c", program]
+    command += ["-c", settings.config_file, "-s", settings.ssh_config_dir]
+    return [*command, "-f", settings.state_file, _APP]
+
+
+def _end_with_server() -> None:
+    """Leave when the other end of the input is closed, also where nobody reads it any more."""
+    import select
+    import signal
+    import time
+
+    poll = select.poll()
+    poll.register(0, 0)  # nothing but the end of it
+    poll.poll()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE)
+    os._exit(codes.FAILED)

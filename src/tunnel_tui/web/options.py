@@ -1,0 +1,151 @@
+"""What the server is told: address, keys, limits. Read from the environment, once at start."""
+
+import ipaddress
+import re
+from collections.abc import Mapping, MutableMapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tunnel_tui.errors import TunnelTuiError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8080
+DEFAULT_CONNECTIONS = 10
+DEFAULT_IDLE = 30 * 60.0
+DEFAULT_DURATION = 12 * 3600.0
+SECRETS = ("API_KEY",)
+"""Variables that neither the app nor a tunnel inherits."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+class Options(NamedTuple):
+    """How to serve.
+
+    Attributes:
+        port: 0 lets the kernel choose.
+        keys: any of them opens; empty: no key is asked for (loopback only).
+        base_url: the public address behind a proxy, without a slash at the end; or "".
+        origins: `scheme://host[:port]` that pages may come from besides our own address.
+        connections: browser sessions at a time.
+        idle: seconds without a key or a click after which a session ends.
+        duration: seconds after which any session ends.
+    """
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    keys: tuple[str, ...] = ()
+    base_url: str = ""
+    origins: tuple[str, ...] = ()
+    connections: int = DEFAULT_CONNECTIONS
+    idle: float = DEFAULT_IDLE
+    duration: float = DEFAULT_DURATION
+
+    @property
+    def local(self) -> bool:
+        """True where only this machine can connect."""
+        return is_loopback(self.host)
+
+
+def load_options(
+    environment: Mapping[str, str], host: str | None = None, port: str | None = None
+) -> Options:
+    """Read the options: argument before environment before default.
+
+    Raises:
+        TunnelTuiError: a value is not understood, or others could connect and there is no key.
+    """
+    get = environment.get
+    base_url = _base_url(get("WS_BASE_URL", ""))
+    listed = [text.strip() for text in get("WS_ALLOWED_ORIGINS", "").split(",")]
+    origins = [_origin("WS_ALLOWED_ORIGINS", text) for text in listed if text]
+    options = Options(
+        host=host or get("API_HOST") or DEFAULT_HOST,
+        port=_number("the port", port or get("API_PORT") or str(DEFAULT_PORT), 0, 65535),
+        keys=tuple(key for text in get("API_KEY", "").split(",") if (key := text.strip())),
+        base_url=base_url,
+        origins=(*origins, *((_origin("WS_BASE_URL", base_url),) if base_url else ())),
+        connections=_number(
+            "WS_MAX_CONNECTIONS", get("WS_MAX_CONNECTIONS") or str(DEFAULT_CONNECTIONS), 1, 10_000
+        ),
+        idle=_seconds("WS_IDLE_TIMEOUT", get("WS_IDLE_TIMEOUT"), DEFAULT_IDLE),
+        duration=_seconds("WS_MAX_DURATION", get("WS_MAX_DURATION"), DEFAULT_DURATION),
+    )
+    if not options.local and not options.keys:
+        raise TunnelTuiError(
+            f"{options.host} is open to other machines, and there is no key",
+            "whoever connects could start and stop tunnels",
+            "set API_KEY (openssl rand -hex 32 makes one), or leave --host away",
+        )
+    return options
+
+
+def forget_secrets(environment: MutableMapping[str, str]) -> None:
+    """Take the keys out of what every child process inherits."""
+    for name in SECRETS:
+        environment.pop(name, None)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address can be reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _number(what: str, text: str, least: int, most: int) -> int:
+    if text.isascii() and text.isdigit() and least <= int(text[:12]) <= most:
+        return int(text)
+    raise TunnelTuiError(
+        f"{what} is not understood", f"found {text!r}", f"a number from {least} to {most}"
+    )
+
+
+def _seconds(what: str, text: str | None, default: float) -> float:
+    """Read `90`, `90s`, `30m`, `1h30m`."""
+    if not text:
+        return default
+    found = _PART.findall(text)
+    total = sum(float(number) * _UNITS[unit] for number, unit in found)
+    if text.isascii() and text.isdigit():
+        total = float(text)
+    elif "".join(number + unit for number, unit in found) != text:
+        total = 0.0
+    if not 0 < total < 1e9:
+        raise TunnelTuiError(
+            f"{what} is not understood", f"found {text!r}", "seconds, or a duration such as 30m"
+        )
+    return total
+
+
+def _base_url(text: str) -> str:
+    if not text:
+        return ""
+    if text.startswith("ws"):
+        text = "http" + text.removeprefix("ws")
+    _origin("WS_BASE_URL", text)
+    return text.rstrip("/")
+
+
+def _origin(what: str, text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise TunnelTuiError(
+            f"{what} is not understood", f"found {text!r}", "an address as https://tunnels.example"
+        )
+    return normal_origin(parts.scheme, parts.hostname, port)
+
+
+def normal_origin(scheme: str, host: str, port: int | None) -> str:
+    """Spell an origin the way browsers do: lower case, without the default port."""
+    name = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}.get(scheme)
+    return f"{scheme}://{name}".lower() + ("" if port in (None, usual) else f":{port}")
