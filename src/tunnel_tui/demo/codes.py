@@ -30,7 +30,7 @@ def accepts(secret: str, code: str, moment: float) -> bool:
 
 
 def hint(secret: str, moment: float | None = None) -> str:
-    """Tell a person what to type at the bastion now."""
+    """Tell a person what to type at the bastion now, in few enough words for 80 columns."""
     now = time.time() if moment is None else moment
     left = PERIOD - int(now % PERIOD)
-    return f"bastion.lab: password “{PASSWORD}” · code {code_at(secret, now)} ({left} s)"
+    return f"type “{PASSWORD}”, then {code_at(secret, now)} ({left} s)"

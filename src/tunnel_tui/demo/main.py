@@ -12,6 +12,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NamedTuple
 
+from tunnel_tui.demo.codes import hint
 from tunnel_tui.demo.departure import clear_up, end_stragglers
 from tunnel_tui.demo.signals import leave_on_signals
 from tunnel_tui.demo.world import demo_settings, environment_of, remove_root
@@ -155,7 +156,9 @@ def hint_of(stage: Stage) -> str:
 
 def _open_app(stage: Stage) -> int:
     app = _app().TunnelApp(
-        import_module("tunnel_tui.tui.live").LiveEngine(stage.settings), hint_of(stage)
+        import_module("tunnel_tui.tui.live").LiveEngine(stage.settings),
+        hint_of(stage),
+        login_hint=lambda: hint(stage.secret),
     )
     leave_on_signals(app)
     app.begin()

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from textual import on
@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from tunnel_tui.settings import Settings
 from tunnel_tui.tui import bindings
+from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.announce import Announcer, summarise
 from tunnel_tui.tui.context import Context
 from tunnel_tui.tui.engine import Engine
@@ -52,7 +53,16 @@ class TunnelApp(App[int]):
         engine: Engine,
         demo_hint: str = "",
         environment: Mapping[str, str] | None = None,
+        login_hint: Callable[[], str] | None = None,
     ) -> None:
+        """Make the app.
+
+        Args:
+            engine: the tunnels.
+            demo_hint: a line for the header that says how to try the demo out.
+            environment: decides colours and characters; by default this process's.
+            login_hint: says what the demo's bastion expects at this moment.
+        """
         environment = dict(os.environ if environment is None else environment)
         # We have a theme without colours; Textual's own filter makes black on black of it.
         os.environ.pop("NO_COLOR", None)
@@ -60,6 +70,7 @@ class TunnelApp(App[int]):
         self.engine = engine
         self.context = Context(self, engine, choose_glyphs(environment))
         self._demo_hint = demo_hint
+        self._login_hint = login_hint
         self._inbox = Inbox()
         self._announcer = Announcer(self)
         self._progress: tuple[str, int, int] | None = None
@@ -82,6 +93,8 @@ class TunnelApp(App[int]):
         """Begin, if nobody has begun already."""
         self.set_class(self.context.glyphs.ascii, "-ascii")
         self.begin()
+        if self._login_hint is not None:
+            self.set_interval(1.0, self._show_header)
         self.run_worker(self._look_for_programs, thread=True, exit_on_error=False)
 
     @on(ScreenBuilt)
@@ -125,7 +138,7 @@ class TunnelApp(App[int]):
     def _show_header(self) -> None:
         snapshot, context = self.context.snapshot, self.context
         dot = context.glyphs.dot
-        notice = choose_notice(snapshot, context.missing, dot, self._demo_hint)
+        notice = choose_notice(snapshot, context.missing, dot, self._hint())
         state = HeaderState(
             host=socket.gethostname(),
             config=clean(context.settings.config_file),
@@ -135,6 +148,14 @@ class TunnelApp(App[int]):
             progress=self._progress,
         )
         self._main.header.show(state)
+
+    def _hint(self) -> str:
+        """Say how to try the demo out: at its bastion, what to type there."""
+        row = self._main.selected
+        at_bastion = row is not None and not why_not("log_in", row)
+        if self._login_hint is not None and (at_bastion or self.context.logins.alive()):
+            return self._login_hint()
+        return self._demo_hint
 
     @on(TunnelHandled)
     def _tell_of_tunnel(self, event: TunnelHandled) -> None:
