@@ -34,14 +34,29 @@ ALL = [
 ]
 CONFIG = [
     _key("e", "edit", "edit config", "config.edit", "Edit the config in your editor"),
+    _key("E", "change", "change", "config.change", "Change the selected tunnel in the config", "E"),
+    _key("D", "duplicate", "duplicate", "config.duplicate", "Add another one like it", "D"),
+    _key("delete", "delete", "delete", "config.delete", "Delete it (asks first)", "del"),
 ]
+ADD = _key("n", "screen.add", "new", "config.add", "Add a tunnel to the config")
+"""On the table; in the log, `n` goes to the next match."""
+EMPTY_PAGE = [
+    _key("n", "screen.add", "new", "empty.add", "Fill in a form for the first tunnel"),
+    _key("w", "screen.write_sample", "sample", "empty.sample", "Write a sample config"),
+    _key("e", "screen.edit", "edit", "empty.edit", "Write the config in your editor"),
+    _key("i", "screen.import", "import", "empty.import", "Take forwards from your ssh config"),
+    _key("p", "screen.plan", "mistakes", "empty.mistakes", "Show every mistake"),
+]
+"""In place of the table, where there are no tunnels yet."""
 VIEW = [
-    _key("slash", "filter", "filter", "view.filter", "Show only tunnels with these words", "/"),
+    _key("slash", "filter", "filter", "view.filter", "Filter: words, state:dead, host:x …", "/"),
     _key("o", "sort", "sort", "view.sort", "Sort: state, name, host, file"),
+    _key("t", "tree", "tree", "view.tree", "Group by remote host, and back"),
+    _key("exclamation_mark", "worst", "worst", "view.worst", "Go to the worst, then the next", "!"),
     _key("l", "log", "log", "view.log", "Go to the log"),
     _key("z", "zoom", "zoom", "view.zoom", "Log on the whole screen, and back"),
     _key("tab", "other_pane", "other pane", "view.other-pane", "Go to the other pane"),
-    _key("escape", "back", "back", "view.back", "Clear the filter, or go back", "esc"),
+    _key("escape", "back", "back", "view.back", "Clear marks or filter, or go back", "esc"),
 ]
 APP = [
     _key("colon", "app.command_palette", "palette", "app.palette", "Find any action by name", ":"),
@@ -49,12 +64,17 @@ APP = [
     _key("q", "app.quit", "quit", "app.quit", "Leave; every tunnel stays as it is"),
 ]
 TABLE = [
+    ADD,
     _key("j,down", "down", "down", "table.down", "Next tunnel", "j ↓"),
     _key("k,up", "up", "up", "table.up", "Previous tunnel", "k ↑"),
     _key("g,home", "first", "first", "table.first", "First tunnel", "g"),
     _key("G,end", "last", "last", "table.last", "Last tunnel", "G"),
     _key("ctrl+d,pagedown", "page_down", "page down", "table.page-down", "A page down", "ctrl+d"),
     _key("ctrl+u,pageup", "page_up", "page up", "table.page-up", "A page up", "ctrl+u"),
+    _key("space", "screen.mark", "mark", "table.mark", "Mark it: s x r a act on all marked"),
+    _key("asterisk", "screen.mark_all", "mark all", "table.mark-all", "Mark all shown", "*"),
+    _key("left", "screen.fold", "fold", "table.fold", "Fold a host of the tree", "←"),
+    _key("right", "screen.unfold", "unfold", "table.unfold", "Unfold it", "→"),
 ]
 LOG = [
     _key("f", "follow", "follow", "log.follow", "Go to the end and stay there"),

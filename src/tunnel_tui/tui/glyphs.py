@@ -25,6 +25,10 @@ class Glyphs(NamedTuple):
     again: str
     bar_full: str
     bar_empty: str
+    unfolded: str
+    folded: str
+    middle: str
+    last: str
     spark: str
     ascii: bool = False
 
@@ -51,6 +55,10 @@ UNICODE = Glyphs(
     again="↻",
     bar_full="━",
     bar_empty="─",
+    unfolded="▾",
+    folded="▸",
+    middle="├",
+    last="└",
     spark=" ▁▂▃▄▅▆▇█",
 )
 ASCII = Glyphs(
@@ -75,6 +83,10 @@ ASCII = Glyphs(
     again="re",
     bar_full="#",
     bar_empty=".",
+    unfolded="v",
+    folded=">",
+    middle="|",
+    last="`",
     spark=" .,:;ox%#",
     ascii=True,
 )

@@ -53,9 +53,10 @@ class Operations:
         """Start these tunnels."""
         self._batch("starting", partial(self._engine.start_all, specs), len(specs))
 
-    def stop_all(self) -> None:
-        """Stop all tunnels and orphans."""
-        self._batch("stopping", partial(self._engine.stop_all, None), 0)
+    def stop_all(self, hashes: Sequence[str] | None = None) -> None:
+        """Stop the tunnels given, or all and every orphan."""
+        total = len(hashes) if hashes is not None else 0
+        self._batch("stopping", partial(self._engine.stop_all, hashes), total)
 
     def restart_all(self, running: Sequence[str], specs: Sequence[TunnelSpec]) -> None:
         """Stop what runs of these tunnels, then start them all."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tunnel_tui.model import STATE_ORDER, Reason, State, TunnelStatus
+from tunnel_tui.tui.query import matches, parse_query
 
 HISTORY = 12
 """Samples of traffic kept for the little graph."""
@@ -31,13 +32,14 @@ class Rate(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One tunnel as the table holds it."""
+    """One tunnel as the table holds it. `guide` says where in a tree it hangs."""
 
     status: TunnelStatus
     rate: Rate | None = None
     busy: str = ""
     login: str = ""
     marked: bool = False
+    guide: str = ""
 
     @property
     def key(self) -> str:
@@ -80,12 +82,15 @@ class RowModel:
     def __init__(self) -> None:
         self.order = Order.STATE
         self.filter = ""
+        self.tree = False
+        self.folded: set[str] = set()
         self._rows: dict[str, Row] = {}
         self._places: dict[str, int] = {}
         self._meters: dict[str, Meter] = {}
         self._busy: dict[str, str] = {}
         self._logins: dict[str, str] = {}
         self._failures: dict[str, Reason] = {}
+        self._marks: set[str] = set()
 
     def update(self, statuses: Sequence[TunnelStatus], now: float) -> None:
         """Take in what is true at `now` (epoch seconds)."""
@@ -99,9 +104,11 @@ class RowModel:
             if status.state is State.RUNNING:
                 self._failures.pop(key, None)
             status = self._with_failure(status)
-            rows[key] = Row(status, rate, self._busy.get(key, ""), self._logins.get(key, ""))
+            busy, login = self._busy.get(key, ""), self._logins.get(key, "")
+            rows[key] = Row(status, rate, busy, login, key in self._marks)
         self._rows = rows
         self._places = {key: place for place, key in enumerate(rows)}
+        self._marks &= rows.keys()
         for gone in self._meters.keys() - rows.keys():
             del self._meters[gone]
 
@@ -117,6 +124,22 @@ class RowModel:
     def busy(self, key: str) -> str:
         """Tell what is being done to a tunnel right now."""
         return self._busy.get(key, "")
+
+    def mark(self, keys: Iterable[str], on: bool) -> None:
+        """Mark tunnels, or take their marks away."""
+        for key in keys:
+            if key in self._rows:
+                self._rows[key] = self._rows[key]._replace(marked=on)
+                (self._marks.add if on else self._marks.discard)(key)
+
+    def unmark_all(self) -> None:
+        """Take all marks away."""
+        self.mark(tuple(self._marks), False)
+
+    @property
+    def marked(self) -> list[Row]:
+        """The marked tunnels, in the order of the configuration."""
+        return [row for row in self._rows.values() if row.marked]
 
     def set_login(self, key: str, what: str) -> None:
         """Say how far a login under way for a tunnel is; empty: there is none."""
@@ -162,8 +185,8 @@ class RowModel:
 
     def visible(self) -> list[Row]:
         """List the rows that the filter lets through, sorted."""
-        words = self.filter.casefold().split()
-        chosen = [row for row in self._rows.values() if not words or _matches(row, words)]
+        terms = parse_query(self.filter)
+        chosen = [row for row in self._rows.values() if matches(row.status, terms)]
         return sorted(chosen, key=self._sort_key)
 
     def _sort_key(self, row: Row) -> tuple[int, str, str, int]:
@@ -175,24 +198,6 @@ class RowModel:
         if self.order is Order.HOST:
             return (0, spec.remote_host.rpartition("@")[2].casefold(), "", place)
         return (0, "", "", place)
-
-
-def _matches(row: Row, words: list[str]) -> bool:
-    """Say whether every word occurs somewhere in what a person knows of the tunnel."""
-    status, spec = row.status, row.status.spec
-    parts = (
-        spec.name,
-        spec.remote_host,
-        spec.remote_port,
-        spec.local_port,
-        spec.group,
-        spec.description,
-        spec.hash,
-        status.state.value,
-        status.reason.text if status.reason else "",
-    )
-    text = "\n".join(parts).casefold()
-    return all(word in text for word in words)
 
 
 def next_order(order: Order) -> Order:

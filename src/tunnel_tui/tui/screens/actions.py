@@ -1,5 +1,7 @@
 """What the keys of the main screen do. A key that cannot act says why."""
 
+from collections.abc import Callable
+
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
@@ -31,6 +33,15 @@ class Actions(Screen[None]):
 
     def show_rows(self) -> None:
         """Show the rows as the model has them now."""
+        raise NotImplementedError
+
+    def share_lines(self) -> None:
+        """Share the lines between table and lower pane anew."""
+        raise NotImplementedError
+
+    @property
+    def zoomed(self) -> bool:
+        """Whether the lower pane has the whole screen."""
         raise NotImplementedError
 
     def zoom(self, on: bool | None = None) -> bool:
@@ -117,9 +128,9 @@ class Actions(Screen[None]):
             lambda: self.context.operations.restart_all(running, specs),
         )
 
-    def _ask(self, question: str, lines: list[str], yes: str, act: object) -> None:
+    def _ask(self, question: str, lines: list[str], yes: str, act: Callable[[], None]) -> None:
         def decide(agreed: bool | None) -> None:
-            if agreed and callable(act):
+            if agreed:
                 act()
 
         self.app.push_screen(Confirm(question, lines, yes, "leave as it is"), decide)

@@ -16,7 +16,8 @@ from tunnel_tui.tui.context import Context
 from tunnel_tui.tui.logreader import LogReader
 from tunnel_tui.tui.messages import DetailsRead, LogRead, ScreenBuilt
 from tunnel_tui.tui.screens.config_actions import ConfigActions
-from tunnel_tui.tui.screens.login_actions import LoginActions
+from tunnel_tui.tui.screens.many import ManyActions
+from tunnel_tui.tui.tree import branch_of, grow
 from tunnel_tui.tui.widgets.details import Details
 from tunnel_tui.tui.widgets.empty import Empty, teach
 from tunnel_tui.tui.widgets.filterbar import FilterBar
@@ -42,6 +43,7 @@ ON_ROW = (
     "sort",
     "clean_up",
 )
+FOR_MANY = ("start", "stop", "restart", "log_in")
 IN_PANE = ("back", "follow", "wrap", "next_failure", "zoom", "start", "stop", "restart")
 AT_PROMPT = bindings.TERMINAL
 AFTER_FAILURE = [
@@ -50,13 +52,14 @@ AFTER_FAILURE = [
 ]
 SETS = (bindings.TUNNEL, bindings.LOGIN, bindings.ALL, bindings.CONFIG, bindings.VIEW, bindings.LOG)
 KEYS = {key.action: key for keys in SETS for key in keys}
+NO_MATCH = "nothing matches: esc clears the filter"
 PANE_LEAST = 8
 """Lines of the lower pane at 80x24, its rule included."""
 TINY = 12
 """Below this many lines the lower pane gives way to the table."""
 
 
-class MainScreen(LoginActions, ConfigActions):
+class MainScreen(ManyActions, ConfigActions):
     """Shows all tunnels and, of the selected one, log, details or login."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key for keys in SETS for key in keys]
@@ -73,7 +76,7 @@ class MainScreen(LoginActions, ConfigActions):
         self.header = Header(glyphs)
         self.top, self.pane = Vertical(id="top"), Vertical(id="pane")
         self.head, self.table = TableHead(glyphs), TunnelTable(mode, glyphs)
-        self.filter_bar, self.empty = FilterBar(), Empty(id="empty")
+        self.filter_bar, self.empty = FilterBar(self.table, self._filter), Empty(id="empty")
         self.rule, self.verdict = PaneRule(glyphs), Verdict(glyphs)
         self.body = ContentSwitcher(initial="log", id="pane-body")
         self.log_view, self.details = LogView(glyphs), Details(mode, glyphs)
@@ -127,7 +130,10 @@ class MainScreen(LoginActions, ConfigActions):
         """Show the rows as the model has them now."""
         rows = self.context.rows
         visible = rows.visible()
-        self.table.show(visible)
+        self.table.hint = (
+            "" if visible or not rows.filter else "nothing matches: esc clears the filter"
+        )
+        self.table.show(grow(visible, rows.folded) if rows.tree else visible)
         self.filter_bar.count(len(visible), len(rows))
         self._show_selected()
 
@@ -141,6 +147,7 @@ class MainScreen(LoginActions, ConfigActions):
         if empty.display != nothing:
             empty.display = nothing
             self._arrange()
+            (empty if nothing else self.table).focus()
 
     def _arrange(self, height: int = 0) -> None:
         """Give the table what its rows need and the lower pane the rest."""
@@ -153,8 +160,18 @@ class MainScreen(LoginActions, ConfigActions):
         free = height - 2
         least = PANE_LEAST if height < 30 else max(PANE_LEAST, height * 2 // 5)
         least = least if height >= 20 else height // 3
-        wanted = len(self.context.rows) + 2
+        rows = self.context.rows
+        wanted = len(rows) + 2 + (len({branch_of(row) for row in rows.rows}) if rows.tree else 0)
         top.styles.height = free if tiny else max(4, min(max(wanted, 7), free - least))
+
+    def share_lines(self) -> None:
+        """Share the lines between table and lower pane anew."""
+        self._arrange()
+
+    @property
+    def zoomed(self) -> bool:
+        """Whether the lower pane has the whole screen."""
+        return self._zoomed
 
     def zoom(self, on: bool | None = None) -> bool:
         """Give the lower pane the whole screen, or not; returns whether that changed."""
@@ -204,7 +221,14 @@ class MainScreen(LoginActions, ConfigActions):
         in_table = self.focused is None or isinstance(self.focused, TunnelTable)
         names = ON_ROW if in_table else IN_PANE
         keys = [KEYS[name] for name in names if row is not None and not why_not(name, row)]
-        self.key_bar.show(keys, ALWAYS)
+        lead = ""
+        if in_table and (many := self.meant):
+            marked = bool(self.context.rows.marked)
+            offered = (*FOR_MANY, "back" if marked else "open")
+            able = [name for name in offered if any(not why_not(name, each) for each in many)]
+            keys = [KEYS[name] for name in able]
+            lead = f"{len(many)} marked" if marked else f"all {len(many)}"
+        self.key_bar.show(keys, ALWAYS, lead)
 
     def _look_up_details(self) -> None:
         """Climb the ladder anew when the tunnel, its state or its processes are others."""
@@ -249,6 +273,10 @@ class MainScreen(LoginActions, ConfigActions):
     def _open(self) -> None:
         self.action_tab("details")
 
+    @on(TunnelTable.Folded)
+    def _fold_clicked(self) -> None:
+        self.action_open()
+
     @on(LogView.Changed)
     def _note_changed(self) -> None:
         self._show_note()
@@ -259,14 +287,10 @@ class MainScreen(LoginActions, ConfigActions):
         self._looked_up = ()
         self._show_selected()
 
-    @on(FilterBar.Changed)
-    def _filter(self, event: FilterBar.Changed) -> None:
-        self.context.rows.filter = event.text
-        self.show_rows()
-
-    @on(FilterBar.Left)
-    def _leave_filter(self) -> None:
-        self.table.focus()
+    def _filter(self, text: str) -> None:
+        if text != self.context.rows.filter:
+            self.context.rows.filter = text
+            self.show_rows()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Show which pane has the focus, and its keys."""

@@ -1,11 +1,12 @@
 """The filter: words that a row must contain to be shown."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 
@@ -14,23 +15,15 @@ class FilterBar(Horizontal):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "clear", id="filter.clear", show=False),
-        Binding("enter,down", "done", "done", id="filter.done", show=False),
+        Binding("down", "done", "done", id="filter.done", show=False),
     ]
 
-    class Changed(Message):
-        """The words changed."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
-    class Left(Message):
-        """The person is done typing."""
-
-    def __init__(self) -> None:
+    def __init__(self, home: Widget, apply: Callable[[str], None]) -> None:
         super().__init__(id="filter-bar")
+        self._home = home
+        self._apply = apply
         self.display = False
-        self._input = Input(placeholder="name, host, port or state", compact=True)
+        self._input = Input(placeholder="words, or state:dead host:… port:… group:…", compact=True)
         self._count = Static("", id="filter-count", markup=False)
         self._counted = ""
 
@@ -61,14 +54,25 @@ class FilterBar(Horizontal):
         """Show all rows again."""
         self._input.value = ""
         self.display = False
-        self.post_message(self.Left())
+        self._leave()
 
     def action_done(self) -> None:
         """Keep the filter and go back to the table."""
         self.display = bool(self.text)
-        self.post_message(self.Left())
+        self._leave()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take enter, which the input keeps to itself."""
+        event.stop()
+        self.action_done()
+
+    def _leave(self) -> None:
+        # At once, not by message: the next key is meant for the rows that are left.
+        self._apply(self.text)
+        if self._input.has_focus:
+            self.screen.set_focus(self._home)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
         event.stop()
-        self.post_message(self.Changed(event.value))
+        self._apply(event.value)

@@ -16,9 +16,11 @@ class KeyBar(LineWidget):
         super().__init__(id="key-bar")
         self._keys: tuple[Binding, ...] = ()
         self._always: tuple[Binding, ...] = ()
+        self._lead = ""
 
-    def show(self, keys: Sequence[Binding], always: Sequence[Binding]) -> None:
-        """Show `keys` from the left as far as there is room, and `always` at the right."""
+    def show(self, keys: Sequence[Binding], always: Sequence[Binding], lead: str = "") -> None:
+        """Show `lead` and `keys` from the left as far as there is room, `always` at the right."""
+        self._lead = lead
         self._keys, self._always = tuple(keys), tuple(always)
         self.update_line()
 
@@ -26,7 +28,7 @@ class KeyBar(LineWidget):
         """Lay out the keys."""
         right = [span for binding in self._always for span in _pair(binding)]
         room = width - spans_width(right) - 1
-        left = [Span(" ")]
+        left = [Span(" "), Span(f"{self._lead}   " if self._lead else "", Tone.NAME)]
         for binding in self._keys:
             pair = _pair(binding)
             if spans_width(left) + spans_width(pair) > room:

@@ -22,6 +22,7 @@ from tunnel_tui.tui.present import (
     width_of,
 )
 from tunnel_tui.tui.rows import Row
+from tunnel_tui.tui.tree import LAST, MIDDLE
 
 STUMP = 10
 """Cells below which the beginning of an advice says nothing."""
@@ -65,10 +66,7 @@ def draw_row(
         Span("+" if row.marked else " ", Tone.ACCENT),
         Span(fit(badge(status, glyphs), BADGE, glyphs), STATE_TONES[status.state]),
         space,
-        Span(
-            fit(clean(status.spec.name), columns.name, glyphs),
-            Tone.DIM if quiet or not status.configured else Tone.NAME,
-        ),
+        *_name(row, columns.name, glyphs),
         space,
     ]
     if columns.listener:
@@ -87,6 +85,19 @@ def draw_row(
         via = host_label(status.spec.remote_host)
         spans += [Span(fit(via, columns.via, glyphs), Tone.DIM), space]
     return spans + _fare(row, columns, glyphs, now)
+
+
+def _name(row: Row, width: int, glyphs: Glyphs) -> list[Span]:
+    """Show the name, hanging from its branch where the rows are a tree."""
+    status = row.status
+    guide = {MIDDLE: f"{glyphs.middle} ", LAST: f"{glyphs.last} "}.get(row.guide, "")
+    tone = Tone.NAME
+    if row.marked:
+        tone = Tone.KEY
+    elif status.state is State.STOPPED or not status.configured:
+        tone = Tone.DIM
+    name = fit(clean(status.spec.name), max(0, width - len(guide)), glyphs)
+    return [Span(guide, Tone.FAINT), Span(name, tone)]
 
 
 def _fare(row: Row, columns: Columns, glyphs: Glyphs, now: float) -> list[Span]:

@@ -17,10 +17,12 @@ from textual.strip import Strip
 
 from tunnel_tui.model import DirectionMode
 from tunnel_tui.tui import bindings
-from tunnel_tui.tui.columns import Columns, plan_columns, wanted_widths
+from tunnel_tui.tui.columns import GUTTER, Columns, plan_columns, wanted_widths
 from tunnel_tui.tui.glyphs import Glyphs
-from tunnel_tui.tui.present import Ends, Span, ends, host_label
+from tunnel_tui.tui.present import Ends, Span, Tone, ends, host_label
 from tunnel_tui.tui.rows import Row
+from tunnel_tui.tui.tree import Branch, Item
+from tunnel_tui.tui.widgets.branchline import draw_branch
 from tunnel_tui.tui.widgets.line import (
     TONE_CLASSES,
     LineWidget,
@@ -74,17 +76,21 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
     class Opened(Message):
         """A tunnel was double-clicked."""
 
+    class Folded(Message):
+        """The fold of a branch was clicked."""
+
     def __init__(self, mode: DirectionMode, glyphs: Glyphs) -> None:
         super().__init__(id="table")
         self._mode = mode
         self._glyphs = glyphs
-        self._rows: list[Row] = []
+        self._rows: list[Item] = []
         self._ends: dict[str, Ends] = {}
         self._wanted = wanted_widths((), (), ())
         self._columns = plan_columns(80, self._wanted, glyphs)
         self._drawn: dict[int, list[Span]] = {}
         self._cursor = 0
         self._key: str | None = None
+        self.hint = ""
 
     def on_mount(self) -> None:
         """Suit the terminal."""
@@ -94,6 +100,16 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
     def key(self) -> str | None:
         """The hash of the tunnel under the cursor."""
         return self._key
+
+    @property
+    def item(self) -> Item | None:
+        """The row or branch under the cursor."""
+        return self._rows[self._cursor] if self._rows else None
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """Everything in the table, in its order."""
+        return self._rows
 
     @property
     def columns(self) -> Columns:
@@ -111,9 +127,9 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
         )
         self._lay_out()
 
-    def show(self, rows: list[Row]) -> None:
-        """Show these rows, in this order."""
-        before, self._rows = len(self._rows), rows
+    def show(self, rows: Sequence[Item]) -> None:
+        """Show these rows and branches, in this order."""
+        before, self._rows = len(self._rows), list(rows)
         place = next((i for i, row in enumerate(rows) if row.key == self._key), None)
         moved = place is not None and place != self._cursor
         in_sight = self._in_sight(self._cursor)
@@ -136,6 +152,13 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
         self._bring_into_sight()
         self._settle()
 
+    def select(self, key: str) -> bool:
+        """Put the cursor on a tunnel or branch; False where the table does not have it."""
+        index = next((i for i, item in enumerate(self._rows) if item.key == key), None)
+        if index is not None:
+            self.move_to(index)
+        return index is not None
+
     def tick(self) -> None:
         """Repaint the rows in sight that are drawn otherwise now; time goes on."""
         top, now = self.scroll_offset.y, time.time()
@@ -151,6 +174,9 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
 
     def _draw(self, index: int, now: float) -> list[Span]:
         row = self._rows[index]
+        if isinstance(row, Branch):
+            chosen = index == self._cursor
+            return draw_branch(row, self._columns, self._glyphs, chosen=chosen)
         both = self._ends.get(row.key) or ends(row.status.spec, self._mode)
         chosen = index == self._cursor
         return draw_row(row, both, self._columns, self._glyphs, now, chosen=chosen)
@@ -172,7 +198,8 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
         index = y + self.scroll_offset.y
         width = inner_width(self)
         if index >= len(self._rows):
-            return make_strip(self, (), width)
+            hint = f"  {self.hint}" if index == 0 else ""
+            return make_strip(self, (Span(hint, Tone.DIM),), width)
         spans = self._drawn[index] = self._draw(index, time.time())
         over = None
         if index == self._cursor:
@@ -196,7 +223,9 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the mouse is; a double click shows the details."""
         self.move_to(event.y + self.scroll_offset.y)
-        if event.chain > 1:
+        if isinstance(self.item, Branch) and (event.x < GUTTER + 2 or event.chain > 1):
+            self.post_message(self.Folded())
+        elif event.chain > 1:
             self.post_message(self.Opened())
 
     def action_down(self) -> None:
