@@ -352,7 +352,8 @@ async def test_no_config_teaches() -> None:
     async with opened(engine, (80, 24)) as (app, pilot):
         await until(pilot, lambda: line_with(app, "There is no config yet"))
         assert line_with(app, "/etc/autossh/config/config.yaml")
-        assert line_with(app, "remote_host: user@edge-3")
+        assert line_with(app, "n  fill in a form for the first tunnel")
+        assert line_with(app, "w  write a sample")
         engine.digest = "d"
         engine.statuses = showcase(NOW)
         engine.publish()

@@ -92,3 +92,13 @@ class LoginEnded(Message):
         super().__init__()
         self.session = session
         self.others = others
+
+
+class TunnelDeleted(Message):
+    """A tunnel was taken out of the configuration; or was not, then `error` says why."""
+
+    def __init__(self, name: str, backup: str, error: str = "") -> None:
+        super().__init__()
+        self.name = name
+        self.backup = backup
+        self.error = error

@@ -2,17 +2,22 @@
 
 import os
 
+from textual import on
 from textual.app import SuspendNotSupported
 
 from tunnel_tui.config.backups import backup
+from tunnel_tui.config.edit import Edited, delete_tunnel
 from tunnel_tui.config.load import Config, load_config, read_bytes
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.model import Problem
+from tunnel_tui.model import Problem, TunnelSpec
 from tunnel_tui.tui import editor
+from tunnel_tui.tui.messages import TunnelDeleted
 from tunnel_tui.tui.notices import count, mistakes, plan_consequences, plan_summary
 from tunnel_tui.tui.present import clean
-from tunnel_tui.tui.screens.actions import Actions
+from tunnel_tui.tui.screens.actions import UP, Actions
 from tunnel_tui.tui.screens.mistakes import Mistakes
+from tunnel_tui.tui.screens.tunnel_form import Purpose, TunnelForm
+from tunnel_tui.tui.widgets.empty import SAMPLE
 
 
 class ConfigActions(Actions):
@@ -86,6 +91,122 @@ class ConfigActions(Actions):
 
         text = (_bytes_of(self._path) or b"").decode(errors="replace")
         self.app.push_screen(Mistakes(self._path, problems, text), decide)
+
+    def action_write_sample(self) -> None:
+        """Write a sample, in which nothing is in force yet, and open it."""
+        try:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            with open(self._path, "x", encoding="utf-8") as file:
+                file.write(SAMPLE)
+        except OSError as error:
+            self.refuse("Cannot write a sample", f"{clean(self._path)}: {error.strerror}")
+            return
+        self.context.engine.poke()
+        self._edit(0)
+
+    # Forms -----------------------------------------------------------------------------------
+
+    def action_add(self) -> None:
+        """Fill in a new tunnel."""
+        self._open_form(Purpose.ADD)
+
+    def action_change(self) -> None:
+        """Change the selected tunnel in the file."""
+        self._open_form(Purpose.CHANGE)
+
+    def action_duplicate(self) -> None:
+        """Make another tunnel like the selected one."""
+        self._open_form(Purpose.DUPLICATE)
+
+    def _newest(self) -> Config | None:
+        """The file as it is, if it can be changed; says why not."""
+        snapshot = self.context.snapshot
+        if snapshot is not None and snapshot.broken is None and snapshot.config.text_digest:
+            return snapshot.config
+        config = load_config(self._path, self.context.settings.direction_mode)
+        if config.valid or (not config.text_digest and not os.path.exists(self._path)):
+            return config
+        self.show_mistakes(config.problems)
+        return None
+
+    def _configured_spec(self, what: str) -> TunnelSpec | None:
+        row = self.selected
+        if row is None:
+            self.refuse(f"Cannot {what}", "no tunnel is selected")
+        elif not row.status.configured:
+            self.refuse(f"Cannot {what} {clean(row.status.spec.name)}", "it is not in the config")
+        else:
+            return row.status.spec
+        return None
+
+    def _open_form(self, purpose: Purpose) -> None:
+        original = None
+        if purpose is not Purpose.ADD:
+            original = self._configured_spec(purpose.value.lower())
+            if original is None:
+                return
+        config = self._newest()
+        if config is None:
+            return
+        original = config.by_hash().get(original.hash, original) if original else None
+        context = self.context
+        form = TunnelForm(context.settings, context.glyphs, purpose, config, original)
+        self.app.push_screen(form, self._take_form)
+
+    def _take_form(self, edited: Edited | None) -> None:
+        if edited is None or edited.tunnel is None:
+            return
+        self.context.engine.poke()
+        name = clean(edited.tunnel.name)
+        lines = [f"before: {clean(edited.backup)}"] if edited.backup else []
+        self.notify("\n".join(lines) or " ", title=f"Saved {name}", markup=False)
+
+    def action_delete(self) -> None:
+        """Take the selected tunnel out of the file, after asking."""
+        spec = self._configured_spec("delete")
+        config = self._newest() if spec is not None else None
+        row = self.selected
+        if spec is None or config is None or row is None:
+            return
+        state = row.status.state
+        lines = [f"line {spec.line} of {clean(self._path)}; comments around it stay."]
+        if state in UP:
+            watcher = bool(self.context.snapshot and self.context.snapshot.watcher)
+            when = "the watcher stops it at once" if watcher else "it runs on until p applies that"
+            lines.insert(0, f"It is {state.value}: {when}.")
+        else:
+            lines.insert(0, f"It is {state.value}: nothing that runs is touched.")
+        digest = config.text_digest
+        self._ask(
+            f"Delete {clean(spec.name)} from the config?",
+            lines,
+            "delete",
+            lambda: self._delete(spec, digest),
+        )
+
+    def _delete(self, spec: TunnelSpec, digest: str) -> None:
+        def work() -> None:
+            error, kept = "", ""
+            try:
+                kept = delete_tunnel(self._path, spec.hash, digest).backup
+            except TunnelTuiError as problem:
+                error = "\n".join(filter(None, (problem.detail, problem.advice)))
+                error = f"{problem.title}\n{error}"
+            self.post_message(TunnelDeleted(spec.name, kept, error))
+
+        self.run_worker(work, thread=True, exit_on_error=False)
+
+    @on(TunnelDeleted)
+    def _tell_of_deletion(self, event: TunnelDeleted) -> None:
+        self.context.engine.poke()
+        name = clean(event.name)
+        if event.error:
+            title = f"{name} is not deleted"
+            text = "\n".join(clean(line) for line in event.error.splitlines())
+            self.notify(text, title=title, severity="error", markup=False)
+        else:
+            text = f"before: {clean(event.backup)}"
+            self.notify(text, title=f"Deleted {name}", markup=False)
 
     # The plan --------------------------------------------------------------------------------
 
