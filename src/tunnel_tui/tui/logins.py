@@ -112,7 +112,7 @@ class Logins:
         return session.cancel()
 
     def dismiss(self, session: LoginSession) -> None:
-        """Forget a login that is over."""
+        """Forget a login that is over; done by the screen, once it has told of it."""
         if not session.alive and self._sessions.get(session.spec.remote_host) is session:
             del self._sessions[session.spec.remote_host]
 
@@ -129,8 +129,6 @@ class Logins:
         others: list[TunnelSpec] = []
         if outcome is not None:
             others = await asyncio.to_thread(self._siblings, session)
-        if session.phase is not Phase.FAILED or not session.prompted:
-            self.dismiss(session)
         self._engine.poke()
         self._post(LoginEnded(session, others))
         refused = session.phase is Phase.FAILED and not session.prompted

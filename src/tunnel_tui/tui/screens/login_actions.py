@@ -183,6 +183,8 @@ class LoginActions(Actions):
         had_keyboard = self._has_keyboard() is session
         shown = self.login_pane.session is session
         keeps_text = session.phase is Phase.FAILED and session.prompted
+        if not keeps_text:
+            self.context.logins.dismiss(session)
         if shown and not keeps_text:
             self._close_pane(had_keyboard)
         self.show_rows()
