@@ -314,9 +314,37 @@ async def test_a_changed_config_offers_its_plan(engine: FakeEngine) -> None:
     async with opened(engine) as (app, pilot):
         engine.plan = Plan(start=(spec("a"), spec("b")))
         engine.publish()
-        await until(pilot, lambda: "config changed: start 2 · p applies" in text_of(app)[0])
+        await until(pilot, lambda: "config changed: start 2 · p shows" in text_of(app)[0])
+        await pilot.press("p")
+        assert engine.calls == [], "first it is shown"
+        assert line_with(app, "start", "a", "not up")
         await pilot.press("p")
         await until(pilot, lambda: engine.calls and engine.calls[0][0] == "apply")
+
+
+async def test_a_plan_says_what_and_why(engine: FakeEngine) -> None:
+    known = {status.spec.name: status.spec for status in engine.statuses}
+    engine.plan = Plan(
+        start=(known["db-replica"],),
+        stop=(TunnelEntry.of(known["grafana"], 190), TunnelEntry.of(spec("old-one"), 5)),
+        keep=tuple(known[name] for name in ("done-hub", "git-mirror", "share-blog", "metrics")),
+        login=(known["hpc-login"],),
+        restart=(known["metrics"],),
+    )
+    for size in ((60, 16), (80, 24), (140, 40)):
+        async with opened(engine, size) as (app, pilot):
+            await pilot.press("p")
+            await pilot.pause()
+            assert line_with(app, "stop", "grafana", "no longer in")
+            assert line_with(app, "restart", "metrics")
+            assert line_with(app, "p", "apply", "esc")
+            if size[1] > 16:
+                assert line_with(app, "start", "db-replica", "died: host key changed")
+                assert line_with(app, "login", "hpc-login", "a begins it")
+                assert line_with(app, "keep", "done-hub, git-mirror")
+                assert line_with(app, "start 1, stop 2, restart 1, keep 4, 1 needs a login")
+            await pilot.press("escape")
+    assert engine.calls == []
 
 
 async def test_a_plan_that_stops_something_asks_and_names_it(engine: FakeEngine) -> None:

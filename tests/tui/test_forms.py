@@ -267,3 +267,63 @@ async def test_a_sample_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     config = load_config(settings.config_file)
     assert [spec.name for spec in config.tunnels] == ["grafana", "share-blog", "cluster"]
     assert not config.problems
+
+
+SSH = """\
+Host bastion
+  LocalForward 8001 db:5432
+  RemoteForward 9000 localhost:9001
+Host edge
+  User ops
+  LocalForward 127.0.0.1:3000 localhost:3000
+Host *
+  LocalForward 1 localhost:1
+"""
+
+
+async def test_forwards_of_the_ssh_config_to_choose_from(tmp_path: Path) -> None:
+    settings = settle(tmp_path, CONFIG + THERE)
+    Path(settings.ssh_config_file).write_text(SSH)
+    async with opened_live(settings) as (app, pilot):
+        await pilot.press("i")
+        await pilot.pause()
+        assert line_with(app, "[ ]", "bastion-8001", "localhost:8001 ⇒ db:5432", "line 2")
+        assert line_with(app, "bastion-9000", "at bastion localhost:9000 ⇒ localhost:9001")
+        assert "is a tunnel already" in line_with(app, "edge-3000")
+        await pilot.press("a", "up", "space")
+        assert line_with(app, "[x]", "bastion-8001")
+        assert line_with(app, "1 ticked")
+        await pilot.press("enter")
+        await until(pilot, lambda: line_with(app, "bastion-8001", "STOPPED"), "the row")
+        assert any("1 tunnel added" in note for note in notes(app))
+        await pilot.press("i", "enter")
+        await until(pilot, lambda: line_with(app, "bastion-9000", "STOPPED"), "the one under it")
+    names = [spec.name for spec in load_config(settings.config_file).tunnels]
+    assert names == ["grafana", "hpc", "edge", "bastion-8001", "bastion-9000"]
+    assert text_in(settings).startswith(CONFIG + THERE)
+
+
+THERE = """
+  - name: edge
+    remote_host: edge
+    remote_port: localhost:3000
+    local_port: 127.0.0.1:3000
+"""
+
+
+async def test_several_are_taken_over_in_one_step(tmp_path: Path) -> None:
+    settings = settle(tmp_path)
+    Path(settings.ssh_config_file).write_text(SSH)
+    async with opened_live(settings) as (app, pilot):
+        await pilot.press("i", "a", "enter")
+        await until(pilot, lambda: line_with(app, "edge-3000", "⇒"), "the rows")
+    assert len(load_config(settings.config_file).tunnels) == 5
+    kept = list((tmp_path / "config" / "backups").iterdir())
+    assert [path.read_text() for path in kept] == [CONFIG], "one backup for all"
+
+
+async def test_without_forwards_it_says_where_it_looked(tmp_path: Path) -> None:
+    settings = settle(tmp_path)
+    async with opened_live(settings) as (app, pilot):
+        await pilot.press("i")
+        await until(pilot, lambda: any("no LocalForward" in note for note in notes(app)), "said")

@@ -11,7 +11,7 @@ from tunnel_tui.tui.columns import BADGE, GUTTER, plan_columns, wanted_widths
 from tunnel_tui.tui.glyphs import ASCII, UNICODE
 from tunnel_tui.tui.inbox import Inbox
 from tunnel_tui.tui.logbuffer import LogBuffer, wrap
-from tunnel_tui.tui.notices import choose_notice, plan_consequences, plan_summary
+from tunnel_tui.tui.notices import choose_notice, plan_summary
 from tunnel_tui.tui.present import Ends, width_of
 from tunnel_tui.tui.rows import Order, Row, RowModel, next_order
 from tunnel_tui.tui.widgets.line import spans_width
@@ -246,7 +246,7 @@ def test_notices_the_worst_first() -> None:
     engine.plan = Plan(start=(spec("a"), spec("b")), stop=(entry,))
     plan = choose_notice(engine.snapshot(), none, "·", "try curl")
     assert plan is not None
-    assert plan.text == "config changed: start 2, stop 1 · p applies"
+    assert plan.text == "config changed: start 2, stop 1 · p shows"
     ssh = choose_notice(engine.snapshot(), frozenset({"ssh", "autossh"}), "·", "")
     assert ssh is not None
     assert "ssh is not installed" in ssh.text
@@ -260,4 +260,3 @@ def test_notices_the_worst_first() -> None:
 def test_plan_in_words() -> None:
     plan = Plan(start=(spec("a"),), stop=(TunnelEntry.of(spec("b"), 1),), keep=(spec("c"),))
     assert plan_summary(plan) == "start 1, stop 1"
-    assert plan_consequences(plan)[0].split() == ["stop", "b"]

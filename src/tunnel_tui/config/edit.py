@@ -7,7 +7,7 @@ a file that would come out as anything else stays as it is.
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -55,6 +55,20 @@ def add_tunnel(path: str, values: Values, digest: str) -> Edited:
         ConfigChangedError: the file is no longer the one with that digest.
         ConfigError: the result would not be valid, or could not be written.
     """
+    return add_tunnels(path, [values], digest)
+
+
+def add_tunnels(path: str, several: Sequence[Values], digest: str) -> Edited:
+    """Add tunnels at the end of the list, all of them or none.
+
+    Raises:
+        ConfigChangedError: the file is no longer the one with that digest.
+        ConfigError: the result would not be valid, or could not be written.
+    """
+    return _edit(path, digest, *(_addition(values) for values in several))
+
+
+def _addition(values: Values) -> "_Changer":
     written = as_written(values)
     wanted: dict[str, splice.Value] = {key: value for key, value in written.items() if value}
     if wanted.get("interactive") == "false":
@@ -64,7 +78,7 @@ def add_tunnel(path: str, values: Values, digest: str) -> Edited:
         new = splice.add_item(text, wanted)
         return _Change(new, specs, len(specs), {**wanted}, inserted=True)
 
-    return _edit(path, digest, change)
+    return change
 
 
 def change_tunnel(path: str, tunnel_hash: str, values: Values, digest: str) -> Edited:
@@ -141,7 +155,10 @@ class _Change(NamedTuple):
     original: TunnelSpec | None = None
 
 
-def _edit(path: str, digest: str, change: Callable[[str, list[TunnelSpec]], _Change]) -> Edited:
+_Changer = Callable[[str, list[TunnelSpec]], _Change]
+
+
+def _edit(path: str, digest: str, *changes: _Changer) -> Edited:
     directory = os.path.dirname(os.path.realpath(path))
     try:
         os.makedirs(directory, exist_ok=True)
@@ -151,11 +168,14 @@ def _edit(path: str, digest: str, change: Callable[[str, list[TunnelSpec]], _Cha
             if not before.valid:
                 first = next(problem for problem in before.problems if problem.fatal)
                 raise ConfigError("mend the file first", str(first))
-            new = _apply(data or b"", before, change)
-            after = parse_config(path, new.text.encode())
-            tunnel = _compare(new, after)
+            written, after, tunnel = data or b"", before, None
+            for change in changes:
+                new = _apply(written, after, change)
+                written = new.text.encode()
+                after = parse_config(path, written)
+                tunnel = _compare(new, after)
             copy = backup(path, data) if data is not None else ""
-            write_atomic(path, new.text.encode())
+            write_atomic(path, written)
     except OSError as error:
         title = "the configuration could not be written"
         raise ConfigError(title, str(error), "check owner and mode of the directory") from error
@@ -177,9 +197,7 @@ def _read(path: str, digest: str) -> bytes | None:
     return data
 
 
-def _apply(
-    data: bytes, before: Config, change: Callable[[str, list[TunnelSpec]], _Change]
-) -> _Change:
+def _apply(data: bytes, before: Config, change: _Changer) -> _Change:
     text = data.decode()
     mark = _BOM if text.startswith(_BOM) else ""
     try:

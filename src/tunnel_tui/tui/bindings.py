@@ -20,6 +20,7 @@ TUNNEL = [
     _key("d", "details", "details", "tunnel.details", "Its details, or back to its log"),
     _key("y", "copy", "copy", "tunnel.copy", "Copy its listener's address"),
     _key("Y", "copy_command", "copy command", "tunnel.copy-command", "Copy its ssh command", "Y"),
+    _key("K", "accept_key", "accept key", "tunnel.accept-key", "Accept its changed host key", "K"),
 ]
 LOGIN = [
     _key("a", "log_in", "log in", "login.begin", "Log in, or go back to its prompt"),
@@ -37,6 +38,7 @@ CONFIG = [
     _key("E", "change", "change", "config.change", "Change the selected tunnel in the config", "E"),
     _key("D", "duplicate", "duplicate", "config.duplicate", "Add another one like it", "D"),
     _key("delete", "delete", "delete", "config.delete", "Delete it (asks first)", "del"),
+    _key("i", "import", "import", "config.import", "Take forwards over from the ssh config"),
 ]
 ADD = _key("n", "screen.add", "new", "config.add", "Add a tunnel to the config")
 """On the table; in the log, `n` goes to the next match."""

@@ -4,6 +4,7 @@ from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Layer, Outcome, TunnelSpec
+from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui.login_session import LoginSession
 
 
@@ -64,13 +65,14 @@ class LogRead(Message):
 
 
 class DetailsRead(Message):
-    """The ladder and the command of one tunnel were looked up."""
+    """The ladder, the command and all else there is to know of one tunnel were looked up."""
 
-    def __init__(self, key: str, layers: list[Layer], command: str) -> None:
+    def __init__(self, key: str, layers: list[Layer], command: str, more: Particulars) -> None:
         super().__init__()
         self.key = key
         self.layers = layers
         self.command = command
+        self.more = more
 
 
 class LoginChanged(Message):
@@ -94,11 +96,11 @@ class LoginEnded(Message):
         self.others = others
 
 
-class TunnelDeleted(Message):
-    """A tunnel was taken out of the configuration; or was not, then `error` says why."""
+class ConfigWritten(Message):
+    """The configuration file was written; or was not, then `error` says why."""
 
-    def __init__(self, name: str, backup: str, error: str = "") -> None:
+    def __init__(self, title: str, backup: str, error: str = "") -> None:
         super().__init__()
-        self.name = name
+        self.title = title
         self.backup = backup
         self.error = error

@@ -31,16 +31,6 @@ def plan_summary(plan: Plan) -> str:
     return ", ".join(f"{verb} {len(items)}" for verb, items in counts if items)
 
 
-def plan_consequences(plan: Plan) -> list[str]:
-    """List by name what applying would do."""
-    lines = [f"stop     {entry.name}" for entry in plan.stop]
-    lines += [f"restart  {spec.name}" for spec in plan.restart]
-    lines += [f"start    {spec.name}" for spec in plan.start]
-    if plan.keep:
-        lines.append(f"{count(len(plan.keep), 'other')} stay up untouched.")
-    return lines
-
-
 def choose_notice(
     snapshot: Snapshot | None, missing: frozenset[str], dot: str, demo_hint: str
 ) -> Notice | None:
@@ -50,7 +40,7 @@ def choose_notice(
     if "ssh" in missing:
         return NO_SSH
     if snapshot is not None and snapshot.plan is not None and not snapshot.plan.empty:
-        text = f"config changed: {plan_summary(snapshot.plan)} {dot} p applies"
+        text = f"config changed: {plan_summary(snapshot.plan)} {dot} p shows"
         short = text.removeprefix("config changed: ")
         return Notice(text, short, Tone.ACCENT, "screen.plan")
     if snapshot is not None and snapshot.trouble:

@@ -1,21 +1,25 @@
 """What the keys for the configuration do: edit, add, change, apply."""
 
 import os
+from collections.abc import Callable
 
 from textual import on
 from textual.app import SuspendNotSupported
 
 from tunnel_tui.config.backups import backup
-from tunnel_tui.config.edit import Edited, delete_tunnel
+from tunnel_tui.config.edit import Edited, add_tunnels, delete_tunnel
 from tunnel_tui.config.load import Config, load_config, read_bytes
+from tunnel_tui.config.sshhosts import configured_forwards
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Problem, TunnelSpec
 from tunnel_tui.tui import editor
-from tunnel_tui.tui.messages import TunnelDeleted
-from tunnel_tui.tui.notices import count, mistakes, plan_consequences, plan_summary
+from tunnel_tui.tui.messages import ConfigWritten
+from tunnel_tui.tui.notices import count, mistakes
 from tunnel_tui.tui.present import clean
 from tunnel_tui.tui.screens.actions import UP, Actions
 from tunnel_tui.tui.screens.mistakes import Mistakes
+from tunnel_tui.tui.screens.plan import PlanScreen
+from tunnel_tui.tui.screens.take_over import TakeOver, find_candidates
 from tunnel_tui.tui.screens.tunnel_form import Purpose, TunnelForm
 from tunnel_tui.tui.widgets.empty import SAMPLE
 
@@ -185,28 +189,64 @@ class ConfigActions(Actions):
         )
 
     def _delete(self, spec: TunnelSpec, digest: str) -> None:
-        def work() -> None:
-            error, kept = "", ""
+        def work() -> str:
+            return delete_tunnel(self._path, spec.hash, digest).backup
+
+        name = clean(spec.name)
+        self._write(work, f"Deleted {name}", f"{name} is not deleted")
+
+    # Forwards of the ssh config ----------------------------------------------------------------
+
+    def action_import(self) -> None:
+        """Choose from the forwards in the ssh configuration."""
+        path, mode = self.context.settings.ssh_config_file, self.context.settings.direction_mode
+        config = self._newest()
+        if config is None:
+            return
+        candidates = find_candidates(configured_forwards(path), config.tunnels, mode)
+        if not candidates:
+            why = f"no LocalForward or RemoteForward of a named Host in {clean(path)}"
+            self.refuse("Nothing to take over", why)
+            return
+        digest = config.text_digest
+
+        def decide(chosen: list[dict[str, str]] | None) -> None:
+            if chosen:
+                self._take_over(chosen, digest)
+
+        self.app.push_screen(TakeOver(path, candidates, mode, self.context.glyphs), decide)
+
+    def _take_over(self, chosen: list[dict[str, str]], digest: str) -> None:
+        title = f"{count(len(chosen), 'tunnel')} added"
+
+        def work() -> str:
+            return add_tunnels(self._path, chosen, digest).backup
+
+        self._write(work, title, f"{count(len(chosen), 'tunnel')} not added")
+
+    # Writing ---------------------------------------------------------------------------------
+
+    def _write(self, work: Callable[[], str], done: str, failed: str) -> None:
+        """Write the file in a worker; `work` returns where it is kept as it was."""
+
+        def run() -> None:
             try:
-                kept = delete_tunnel(self._path, spec.hash, digest).backup
+                self.post_message(ConfigWritten(done, work()))
             except TunnelTuiError as problem:
-                error = "\n".join(filter(None, (problem.detail, problem.advice)))
-                error = f"{problem.title}\n{error}"
-            self.post_message(TunnelDeleted(spec.name, kept, error))
+                lines = (problem.title, problem.detail, problem.advice)
+                self.post_message(ConfigWritten(failed, "", "\n".join(filter(None, lines))))
 
-        self.run_worker(work, thread=True, exit_on_error=False)
+        self.run_worker(run, thread=True, exit_on_error=False)
 
-    @on(TunnelDeleted)
-    def _tell_of_deletion(self, event: TunnelDeleted) -> None:
+    @on(ConfigWritten)
+    def _tell_of_writing(self, event: ConfigWritten) -> None:
         self.context.engine.poke()
-        name = clean(event.name)
         if event.error:
-            title = f"{name} is not deleted"
             text = "\n".join(clean(line) for line in event.error.splitlines())
-            self.notify(text, title=title, severity="error", markup=False)
+            self.notify(text, title=event.title, severity="error", markup=False)
         else:
-            text = f"before: {clean(event.backup)}"
-            self.notify(text, title=f"Deleted {name}", markup=False)
+            text = f"before: {clean(event.backup)}" if event.backup else clean(self._path)
+            self.notify(text, title=event.title, markup=False)
 
     # The plan --------------------------------------------------------------------------------
 
@@ -218,16 +258,12 @@ class ConfigActions(Actions):
         plan = snapshot.plan
         if snapshot.broken is None and plan is not None and not plan.empty:
             total = len(plan.start) + len(plan.stop) + len(plan.restart)
-            specs = self._specs()
-            if not (plan.stop or plan.restart):
-                self.context.operations.apply(specs, total)
-                return
-            self._ask(
-                f"Apply the config: {plan_summary(plan)}?",
-                plan_consequences(plan),
-                "apply",
-                lambda: self.context.operations.apply(specs, total),
-            )
+
+            def decide(agreed: bool | None) -> None:
+                if agreed:
+                    self.context.operations.apply(self._specs(), total)
+
+            self.app.push_screen(PlanScreen(plan, snapshot.statuses), decide)
         elif mistakes(snapshot):
             self.show_mistakes(mistakes(snapshot))
         else:
