@@ -48,7 +48,8 @@ def _is_ended(state: StateFile, before: TunnelStatus, status: TunnelStatus) -> b
         return True
     except (TunnelTuiError, OSError):
         return False
-    if before.detail == STOPPING:
+    if before.detail == STOPPING and (status.state is not State.DEAD or status.pid is None):
         return False  # it is over, and this is what came of it
+    # What was observed may be older than the removal of the entry.
     entries = {(entry.hash, entry.pid) for entry in state.read().entries}
     return (status.spec.hash, status.pid) not in entries
