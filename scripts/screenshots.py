@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 # The same picture wherever it is taken.
@@ -21,10 +22,13 @@ socket.gethostname = lambda: "laptop"
 from textual.pilot import Pilot  # noqa: E402  (reads the environment when imported)
 
 from tunnel_tui.demo.cast import TUNNELS  # noqa: E402
-from tunnel_tui.demo.main import Demo, hint_of  # noqa: E402
+from tunnel_tui.demo.codes import PASSWORD, code_at, hint  # noqa: E402
+from tunnel_tui.demo.main import Demo, Stage, hint_of  # noqa: E402
 from tunnel_tui.model import State  # noqa: E402
 from tunnel_tui.tui.app import TunnelApp  # noqa: E402
 from tunnel_tui.tui.live import LiveEngine  # noqa: E402
+from tunnel_tui.tui.screens.main import MainScreen  # noqa: E402
+from tunnel_tui.tui.screens.offer import Offer  # noqa: E402
 from tunnel_tui.tui.widgets.table import TunnelTable  # noqa: E402
 
 ROOT = "/tmp/tunnel-tui-demo"
@@ -98,9 +102,72 @@ def drops(pilot: AppPilot) -> Callable[[], bool]:
     return dropped
 
 
+def shows(pilot: AppPilot, text: str) -> Callable[[], bool]:
+    """Say whether a text stands on the terminal of the login pane."""
+
+    def shown() -> bool:
+        session = main_of(pilot).login_pane.session
+        return session is not None and text in "\n".join(session.screen.display)
+
+    return shown
+
+
+def main_of(pilot: AppPilot) -> MainScreen:
+    """The main screen, even while a dialog stands above it."""
+    screen = app_of(pilot).screen_stack[0]
+    assert isinstance(screen, MainScreen)
+    return screen
+
+
+async def answer(pilot: AppPilot, prompt: str, word: str, times: int = 1) -> None:
+    """Type a word at a prompt of the bastion."""
+
+    def asked() -> bool:
+        session = main_of(pilot).login_pane.session
+        text = "\n".join(session.screen.display) if session else ""
+        return bool(session and session.asks_unseen and text.count(prompt) >= times)
+
+    await wait_for(pilot, asked, prompt)
+    await pilot.press(*word, "enter")
+
+
+def code_of(stage: Stage) -> str:
+    """The code that the bastion takes now."""
+    return code_at(stage.secret, time.time())
+
+
+async def take_logins(pilot: AppPilot, directory: Path, stage: Stage, size: str) -> None:
+    """Fail to log in, log in, stop what came up."""
+    await wait_for(pilot, lambda: app_of(pilot).context.snapshot is not None, "the tunnels")
+    await select(pilot, "hpc-login")
+    await pilot.press("a")
+    for turn in range(1, 4):
+        await answer(pilot, "Password:", "open barley", turn)
+    failed = lambda: (s := main_of(pilot).login_pane.session) is not None and not s.alive  # noqa: E731
+    await wait_for(pilot, failed, "the refusal")
+    await pilot.pause(0.5)
+    await take(pilot, directory, f"login-failure-{size}")
+    await pilot.press("enter")
+    await answer(pilot, "Password:", PASSWORD)
+    await wait_for(pilot, shows(pilot, "Verification code:"), "the second question")
+    await pilot.pause(0.5)
+    await take(pilot, directory, f"login-prompt-{size}")
+    await answer(pilot, "Verification code:", code_of(stage))
+    await wait_for(pilot, lambda: isinstance(pilot.app.screen, Offer), "the offer")
+    await pilot.pause(0.7)
+    await take(pilot, directory, f"login-success-{size}")
+    await pilot.press("n", "x")
+    await pilot.pause(1.0)
+
+
 async def take_all(directory: Path) -> None:
     """Open the demo once and the app at each size."""
     with Demo("--root", ROOT, "--absence", "9") as stage:
+        for size, name in ((NARROW, "narrow"), (WIDE, "wide")):
+            login_hint = partial(hint, stage.secret)
+            app = TunnelApp(LiveEngine(stage.settings), hint_of(stage), login_hint=login_hint)
+            async with app.run_test(size=size, notifications=True) as pilot:
+                await take_logins(pilot, directory, stage, name)
         app = TunnelApp(LiveEngine(stage.settings), hint_of(stage))
         async with app.run_test(size=WIDE) as pilot:
             await settle(pilot)
