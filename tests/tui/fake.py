@@ -23,7 +23,9 @@ from tunnel_tui.model import (
 )
 from tunnel_tui.observe.follow import LogUpdate
 from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.hostkeys import ChangedKey
 from tunnel_tui.supervise.monitor import Change, Snapshot
+from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui.engine import Progress
 
 NOW = 1_800_000_000.0
@@ -187,6 +189,7 @@ class FakeEngine:
         self.gate: threading.Event | None = None
         self.lock = threading.Lock()
         self.pokes = 0
+        self.more: dict[str, Particulars] = {}
         self.closed = False
         self._on_snapshot: Callable[[Snapshot], None] | None = None
 
@@ -288,6 +291,13 @@ class FakeEngine:
             Layer("far service", None, "not asked (check: tcp asks)"),
             Layer("round trip", True if up else None, "41 ms" if up else ""),
         ]
+
+    def particulars(self, status: TunnelStatus) -> Particulars:
+        return self.more.get(status.spec.name, Particulars())
+
+    def forget_key(self, key: ChangedKey) -> Outcome:
+        self.calls.append(("forget_key", key.name))
+        return Outcome("", key.name, True, "removed")
 
     def shell_line(self, spec: TunnelSpec) -> str:
         return f"ssh -N -L {spec.local_port}:{spec.remote_port} -- {spec.remote_host}"

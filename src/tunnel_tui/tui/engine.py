@@ -7,7 +7,9 @@ from tunnel_tui.model import Layer, Outcome, Reason, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.follow import LogUpdate
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.command import Command
+from tunnel_tui.supervise.hostkeys import ChangedKey
 from tunnel_tui.supervise.monitor import Snapshot
+from tunnel_tui.supervise.particulars import Particulars
 
 Progress = Callable[[int, int, Outcome], None]
 """done, total, the last outcome."""
@@ -98,6 +100,14 @@ class Engine(Protocol):
 
     def layers(self, status: TunnelStatus) -> list[Layer]:
         """Climb the ladder from process to round trip time."""
+        ...
+
+    def particulars(self, status: TunnelStatus) -> Particulars:
+        """Look up its lines of the configuration, its past, and what stands in its way."""
+        ...
+
+    def forget_key(self, key: ChangedKey) -> Outcome:
+        """Forget a host key of our own file. Raises TunnelTuiError."""
         ...
 
     def shell_line(self, spec: TunnelSpec) -> str:

@@ -1,6 +1,7 @@
 """The real engine behind the app: each method is one call of `supervise` or `observe`."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 
 from tunnel_tui.model import Layer, Outcome, TunnelSpec, TunnelStatus
@@ -10,6 +11,7 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.apply import apply_plan, plan_changes
 from tunnel_tui.supervise.cleanup import clean_up
 from tunnel_tui.supervise.command import build_command, shell_line
+from tunnel_tui.supervise.hostkeys import ChangedKey, forget_key
 from tunnel_tui.supervise.lifecycle import (
     restart_tunnel,
     start_tunnel,
@@ -19,6 +21,7 @@ from tunnel_tui.supervise.lifecycle import (
 )
 from tunnel_tui.supervise.login import begin_login, needs_login
 from tunnel_tui.supervise.monitor import Monitor, Snapshot
+from tunnel_tui.supervise.particulars import Particulars, gather
 from tunnel_tui.supervise.riding import attach, siblings
 from tunnel_tui.system.spawn import find_program
 from tunnel_tui.tui.engine import Follower, Login, Progress
@@ -81,6 +84,14 @@ class LiveEngine:
     def layers(self, status: TunnelStatus) -> list[Layer]:
         """Climb the ladder from process to round trip time."""
         return Observer(self.settings).layers(status)
+
+    def particulars(self, status: TunnelStatus) -> Particulars:
+        """Look up its lines of the configuration, its past, and what stands in its way."""
+        return gather(self.settings, status, time.time())
+
+    def forget_key(self, key: ChangedKey) -> Outcome:
+        """Forget a host key of our own file."""
+        return forget_key(self.settings, key)
 
     def shell_line(self, spec: TunnelSpec) -> str:
         """Write the ssh command for a person to copy."""

@@ -9,6 +9,8 @@ from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec, TunnelStatus
+from tunnel_tui.supervise.hostkeys import ChangedKey
+from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui.engine import Engine, Progress
 from tunnel_tui.tui.messages import BatchFinished, DetailsRead, ProgressMade, TunnelHandled
 
@@ -126,10 +128,20 @@ class Operations:
         try:
             layers = self._engine.layers(status)
             command = self._engine.shell_line(status.spec)
+            more = self._engine.particulars(status)
         except Exception as problem:  # details must not end the app
-            self._post(DetailsRead(key, [], f"not available: {problem!r}"))
+            self._post(DetailsRead(key, [], f"not available: {problem!r}", Particulars()))
             return
-        self._post(DetailsRead(key, layers, command))
+        self._post(DetailsRead(key, layers, command, more))
+
+    def accept_key(self, spec: TunnelSpec, key: ChangedKey) -> None:
+        """Forget the known key of a host, then start the tunnel, which takes the new one."""
+
+        def accept(progress: Progress) -> list[Outcome]:
+            forgotten = self._engine.forget_key(key)
+            return [forgotten, *self._engine.start_all([spec], progress)]
+
+        self._batch("accepting the key", accept, 0)
 
     def copy_command(self, spec: TunnelSpec) -> None:
         """Put the ssh command on the clipboard."""

@@ -10,6 +10,8 @@ from tunnel_tui.tui.query import matches, parse_query
 
 HISTORY = 12
 """Samples of traffic kept for the little graph."""
+PAST = 90
+"""Samples kept of each tunnel for its details."""
 MIN_INTERVAL = 0.7
 """Seconds between two samples: a rate over less is noise."""
 
@@ -29,6 +31,14 @@ class Rate(NamedTuple):
     received: float
     sent: float
     history: tuple[float, ...] = ()
+
+
+class Past(NamedTuple):
+    """The recent past of a connection, oldest first: bytes per second, and seconds."""
+
+    received: tuple[float, ...] = ()
+    sent: tuple[float, ...] = ()
+    round_trip: tuple[float, ...] = ()
 
 
 class Row(NamedTuple):
@@ -53,6 +63,7 @@ class Meter:
     def __init__(self) -> None:
         self._last: tuple[int | None, float, int, int] | None = None
         self._history: deque[float] = deque(maxlen=HISTORY)
+        self._past: deque[tuple[float, float, float]] = deque(maxlen=PAST)
         self.rate: Rate | None = None
 
     def measure(self, status: TunnelStatus, now: float) -> Rate | None:
@@ -61,6 +72,7 @@ class Meter:
         if traffic is None:
             self._last = self.rate = None
             self._history.clear()
+            self._past.clear()
             return None
         sample = (status.ssh_pid, now, traffic.sent, traffic.received)
         last = self._last
@@ -72,8 +84,15 @@ class Meter:
             return self.rate
         received, sent = (traffic.received - last[3]) / elapsed, (traffic.sent - last[2]) / elapsed
         self._history.append(received + sent)
+        self._past.append((received, sent, traffic.rtt))
         self._last, self.rate = sample, Rate(received, sent, tuple(self._history))
         return self.rate
+
+    @property
+    def past(self) -> Past:
+        """What was measured lately."""
+        received, sent, round_trip = zip(*self._past, strict=True) if self._past else ((), (), ())
+        return Past(received, sent, round_trip)
 
 
 class RowModel:
@@ -111,6 +130,11 @@ class RowModel:
         self._marks &= rows.keys()
         for gone in self._meters.keys() - rows.keys():
             del self._meters[gone]
+
+    def past(self, key: str) -> Past:
+        """Tell how a tunnel's connection fared lately."""
+        meter = self._meters.get(key)
+        return meter.past if meter else Past()
 
     def set_busy(self, key: str, what: str) -> None:
         """Say what is being done to a tunnel right now; empty: nothing."""

@@ -15,8 +15,9 @@ from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.context import Context
 from tunnel_tui.tui.logreader import LogReader
 from tunnel_tui.tui.messages import DetailsRead, LogRead, ScreenBuilt
+from tunnel_tui.tui.rows import Past
 from tunnel_tui.tui.screens.config_actions import ConfigActions
-from tunnel_tui.tui.screens.many import ManyActions
+from tunnel_tui.tui.screens.host_key import HostKeyActions
 from tunnel_tui.tui.tree import branch_of, grow
 from tunnel_tui.tui.widgets.details import Details
 from tunnel_tui.tui.widgets.empty import Empty, teach
@@ -59,7 +60,7 @@ TINY = 12
 """Below this many lines the lower pane gives way to the table."""
 
 
-class MainScreen(ManyActions, ConfigActions):
+class MainScreen(HostKeyActions, ConfigActions):
     """Shows all tunnels and, of the selected one, log, details or login."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key for keys in SETS for key in keys]
@@ -79,7 +80,10 @@ class MainScreen(ManyActions, ConfigActions):
         self.filter_bar, self.empty = FilterBar(self.table, self._filter), Empty(id="empty")
         self.rule, self.verdict = PaneRule(glyphs), Verdict(glyphs)
         self.body = ContentSwitcher(initial="log", id="pane-body")
-        self.log_view, self.details = LogView(glyphs), Details(mode, glyphs)
+        self.log_view, self.details = (
+            LogView(glyphs),
+            Details(mode, glyphs, context.settings.config_file),
+        )
         self.login_pane = LoginPane(mode, glyphs)
         self.key_bar = KeyBar()
         self.empty.display = False
@@ -189,7 +193,7 @@ class MainScreen(ManyActions, ConfigActions):
         self._show_note()
         self.table.tick()
         if self.rule.tab is Tab.DETAILS and (row := self.selected):
-            self.details.show(row.status, time.time())
+            self.details.show(row.status, time.time(), self.context.rows.past(row.key))
 
     def _show_selected(self) -> None:
         """Bring lower pane and footer in line with the selected row."""
@@ -199,7 +203,8 @@ class MainScreen(ManyActions, ConfigActions):
         self.verdict.show(status if self.rule.tab is Tab.LOG else None)
         self.show_login()
         if detailed:
-            self.details.show(status, time.time())
+            past = self.context.rows.past(row.key) if row else Past()
+            self.details.show(status, time.time(), past)
             self._look_up_details()
         self._show_note()
         self._show_keys()
@@ -258,7 +263,7 @@ class MainScreen(ManyActions, ConfigActions):
 
     @on(DetailsRead)
     def _take_details(self, event: DetailsRead) -> None:
-        self.details.add(event.key, event.layers, event.command, time.time())
+        self.details.add(event.key, event.layers, event.command, event.more, time.time())
 
     @on(TunnelTable.Highlighted)
     def _select(self, event: TunnelTable.Highlighted) -> None:

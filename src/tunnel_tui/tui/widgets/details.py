@@ -12,62 +12,28 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from tunnel_tui.model import DirectionMode, Layer, State, TunnelStatus
+from tunnel_tui.model import DirectionMode, Layer, TunnelStatus
+from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui import bindings
-from tunnel_tui.tui.glyphs import Glyphs
-from tunnel_tui.tui.present import (
-    NEEDS_LOGIN,
-    STATE_TONES,
-    Tone,
-    amount,
-    badge,
-    clean,
-    duration,
-    explain,
+from tunnel_tui.tui.facts import (
+    Fact,
+    Rung,
+    body_facts,
+    climb,
+    config_facts,
+    head_facts,
+    history_facts,
 )
+from tunnel_tui.tui.glyphs import Glyphs
+from tunnel_tui.tui.present import Tone, amount, round_trip, sparkline
+from tunnel_tui.tui.rows import Past
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned, suit_scroll_bars
 
 WIDE = 110
 """From this width on the ladder stands beside the facts, not below them."""
-Fact = tuple[str, str, Tone]
-
-
-def list_facts(status: TunnelStatus, mode: DirectionMode, glyphs: Glyphs, now: float) -> list[Fact]:
-    """List what is known of a tunnel as (label, text, tone), most urgent first."""
-    spec, reason = status.spec, status.reason
-    facts: list[Fact] = [("state", _state(status, glyphs, now), STATE_TONES[status.state])]
-    if reason:
-        facts.append(("reason", clean(reason.text), STATE_TONES[status.state]))
-        facts.append(("do", clean(reason.advice), Tone.NAME))
-        facts.append(("evidence", clean(reason.evidence), Tone.DIM))
-    facts.append(("way", explain(spec, mode), Tone.PLAIN))
-    facts.append(("host", clean(spec.remote_host), Tone.PLAIN))
-    if status.traffic:
-        traffic = status.traffic
-        text = f"{amount(traffic.received)} in, {amount(traffic.sent)} out"
-        facts.append(("traffic", text, Tone.PLAIN))
-    if status.state in {State.RUNNING, State.STARTING}:
-        facts.append(("reconnects", str(status.reconnects), Tone.PLAIN))
-    processes = [("registered", status.pid), ("ssh", status.ssh_pid)]
-    text = ", ".join(f"{name} {pid}" for name, pid in processes if pid)
-    facts.append(("processes", text, Tone.PLAIN))
-    facts.append(("group", clean(spec.group), Tone.PLAIN))
-    facts.append(("about", clean(spec.description), Tone.PLAIN))
-    facts.append(("hash", spec.hash, Tone.DIM))
-    if not status.configured:
-        facts.append(("config", "no longer in the file", Tone.WARNING))
-    return [fact for fact in facts if fact[1]]
-
-
-def _state(status: TunnelStatus, glyphs: Glyphs, now: float) -> str:
-    parts = [badge(status, glyphs), clean(status.detail)]
-    if status.state is State.INTERACTIVE and not status.detail:
-        parts.append(NEEDS_LOGIN)
-    if status.since is not None and status.state is not State.STOPPED:
-        parts.append(f"for {duration(now - status.since)}")
-    if not status.confirmed:
-        parts.append("not confirmed: its log does not say when the forward stands")
-    return f" {glyphs.dot} ".join(part for part in parts if part)
+NO_PAST = Past()
+SPARK = 40
+"""Cells of a graph."""
 
 
 class Details(VerticalScroll, Toned, can_focus=True):
@@ -77,15 +43,23 @@ class Details(VerticalScroll, Toned, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings.LOG_SCROLL]
 
-    def __init__(self, mode: DirectionMode, glyphs: Glyphs) -> None:
+    def __init__(self, mode: DirectionMode, glyphs: Glyphs, path: str) -> None:
         super().__init__(id="details")
         self._mode = mode
         self._glyphs = glyphs
+        self._path = path
         self._layers: Sequence[Layer] = ()
         self._command = ""
+        self._more = Particulars()
+        self._past = Past()
         self._status: TunnelStatus | None = None
         self._drawn: object = None
         self._page = Static(id="details-text")
+
+    @property
+    def more(self) -> Particulars:
+        """What was looked up of the tunnel shown."""
+        return self._more
 
     def on_mount(self) -> None:
         """Suit the terminal."""
@@ -95,18 +69,20 @@ class Details(VerticalScroll, Toned, can_focus=True):
         """Hold one page of text."""
         yield self._page
 
-    def show(self, status: TunnelStatus | None, now: float) -> None:
-        """Show a tunnel; its ladder comes later by `add`."""
+    def show(self, status: TunnelStatus | None, now: float, past: Past = NO_PAST) -> None:
+        """Show a tunnel and how it fared lately; what must be looked up comes later by `add`."""
         if not (status and self._status and status.spec.hash == self._status.spec.hash):
-            self._layers, self._command = (), ""
+            self._layers, self._command, self._more = (), "", Particulars()
             self.scroll_to(y=0, animate=False)
-        self._status = status
+        self._status, self._past = status, past
         self._draw(now)
 
-    def add(self, key: str, layers: Sequence[Layer], command: str, now: float) -> None:
-        """Take in the ladder and the command of tunnel `key`."""
+    def add(
+        self, key: str, layers: Sequence[Layer], command: str, more: Particulars, now: float
+    ) -> None:
+        """Take in what was looked up of tunnel `key`."""
         if self._status and key == self._status.spec.hash:
-            self._layers, self._command = layers, command
+            self._layers, self._command, self._more = layers, command, more
             self._draw(now)
 
     def on_resize(self) -> None:
@@ -130,32 +106,45 @@ class Details(VerticalScroll, Toned, can_focus=True):
         self.scroll_end(animate=False)
 
     def _draw(self, now: float) -> None:
-        text = self._page
-        if self._status is None:
-            text.update("")
+        status, more, glyphs = self._status, self._more, self._glyphs
+        if status is None:
+            self._page.update("")
+            self._drawn = None
             return
-        facts = list_facts(self._status, self._mode, self._glyphs, now)
-        if self._command:
-            facts.append(("command", clean(self._command), Tone.DIM))
+        head = head_facts(status, more, glyphs, now)
+        body = body_facts(status, more, self._mode, self._command, now)
+        foot = [*config_facts(self._path, more), *history_facts(more, glyphs, now)]
+        rungs = climb(self._layers, status, glyphs)
+        graphs = draw_graphs(self._past, glyphs)
         wide = self.size.width >= WIDE
-        drawn = (facts, tuple(self._layers), wide)
+        drawn = (head, body, foot, rungs, graphs, wide)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        text.update(self._set_page(facts, wide))
+        style = self.tone_style
+        left = [make_grid(head, style)], [make_grid([*body, *foot], style)]
+        right = [make_ladder(rungs, style), make_grid(graphs, style)]
+        self._page.update(set_page(*left, right, wide=wide))
 
-    def _set_page(self, facts: Sequence[Fact], wide: bool) -> Table:
-        left = make_grid(facts, self.tone_style)
-        ladder = make_ladder(self._layers, self._glyphs, self.tone_style)
-        page = Table.grid(padding=(0, 4), expand=True)
-        page.add_column(ratio=3)
-        if wide:
-            page.add_column(ratio=2)
-            page.add_row(left, ladder)
-        else:
-            page.add_row(left)
-            page.add_row(ladder)
+
+def set_page(
+    head: Sequence[Table], body: Sequence[Table], side: Sequence[Table], *, wide: bool
+) -> Table:
+    """Set the ladder beside the facts, or between the urgent ones and the others."""
+    page = Table.grid(padding=(0, 4), expand=True)
+    page.add_column(ratio=3)
+    if not wide:
+        for block in (*head, *side, *body):
+            page.add_row(block)
         return page
+    page.add_column(ratio=2)
+    left, right = Table.grid(expand=True), Table.grid(expand=True)
+    for block in (*head, *body):
+        left.add_row(block)
+    for block in side:
+        right.add_row(block)
+    page.add_row(left, right)
+    return page
 
 
 def make_grid(facts: Sequence[Fact], style: Callable[[Tone], Style]) -> Table:
@@ -168,22 +157,39 @@ def make_grid(facts: Sequence[Fact], style: Callable[[Tone], Style]) -> Table:
     return grid
 
 
-def make_ladder(layers: Sequence[Layer], glyphs: Glyphs, style: Callable[[Tone], Style]) -> Table:
-    """Draw the rungs from process to traffic, each passed, failed, or not asked."""
+def make_ladder(rungs: Sequence[Rung], style: Callable[[Tone], Style]) -> Table:
+    """Draw the rungs from process to traffic; under the broken one, what to do."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=1)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for layer in layers:
-        glyph, tone = {
-            True: (glyphs.good, Tone.RUNNING),
-            False: (glyphs.bad, Tone.DEAD),
-            None: (glyphs.dot, Tone.FAINT),
-        }[layer.ok]
-        named = Tone.FAINT if layer.ok is None else Tone.PLAIN
+    for rung in rungs:
+        broken = rung.tone is Tone.DEAD
+        named = Tone.FAINT if rung.tone is Tone.FAINT else Tone.NAME if broken else Tone.PLAIN
         grid.add_row(
-            Text(glyph, style(tone)),
-            Text(clean(layer.name), style(named)),
-            Text(clean(layer.detail), style(Tone.DIM)),
+            Text(rung.glyph, style(rung.tone)),
+            Text(rung.name, style(named)),
+            Text(rung.detail, style(Tone.DEAD if broken else Tone.DIM)),
         )
+        if rung.advice:
+            grid.add_row("", "", Text(rung.advice, style(Tone.NAME)))
     return grid
+
+
+def draw_graphs(past: Past, glyphs: Glyphs) -> list[Fact]:
+    """Draw traffic and round trip time of the last minute and a half, with the peak of each."""
+    if len(past.round_trip) < 2:
+        return []
+    received, sent = max(past.received), max(past.sent)
+    trip = tuple(seconds * 1000 for seconds in past.round_trip)
+    return [
+        ("", "", Tone.DIM),
+        _graph(f"{glyphs.down}/s", past.received, f"{amount(received)}/s", glyphs),
+        _graph(f"{glyphs.up}/s", past.sent, f"{amount(sent)}/s", glyphs),
+        _graph("round trip", trip, round_trip(max(past.round_trip)), glyphs),
+    ]
+
+
+def _graph(label: str, samples: tuple[float, ...], peak: str, glyphs: Glyphs) -> Fact:
+    bars = sparkline(samples, min(SPARK, len(samples)), glyphs)
+    return (label, f"{bars}  peak {peak}", Tone.ACCENT)
