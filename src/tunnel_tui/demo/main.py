@@ -12,7 +12,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NamedTuple
 
-from tunnel_tui.demo.codes import hint
+from tunnel_tui.demo.codes import PASSWORD, hint
 from tunnel_tui.demo.departure import clear_up, end_stragglers
 from tunnel_tui.demo.signals import leave_on_signals
 from tunnel_tui.demo.world import demo_settings, environment_of, remove_root
@@ -137,7 +137,11 @@ def _stay(stage: Stage) -> int:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, end)
     lines = [f"export {name}={value}" for name, value in environment_of(stage.settings).items()]
-    sys.stdout.write("\n".join([*lines, "# the demo runs until ctrl-c\n"]))
+    lines += [
+        "# the demo runs until ctrl-c",
+        f"# bastion.lab: password “{PASSWORD}”, code from: oathtool --totp -b {stage.secret}",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     ended.wait()
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 import asyncssh
 
 from tunnel_tui.demo.cast import Behaviour, DemoHost
-from tunnel_tui.demo.codes import PASSWORD, accepts, code_at
+from tunnel_tui.demo.codes import PASSWORD, accepts
 from tunnel_tui.demo.pages import answer
 
 ADDRESS = "127.0.0.1"
@@ -113,10 +113,7 @@ class RefusingServer(SteadyServer):
 
 
 class BastionServer(SteadyServer):
-    """Asks for a password, then for a code, by keyboard-interactive (RFC 4256).
-
-    What a person would know or read from a telephone stands above each prompt.
-    """
+    """Asks for a password, then for a code, by keyboard-interactive (RFC 4256)."""
 
     secret: str
 
@@ -134,7 +131,7 @@ class BastionServer(SteadyServer):
         """Ask for the password."""
         del username, lang, submethods
         self._password_given = False
-        return "", f"Demo: the password is {PASSWORD}", "", [("Password: ", False)]
+        return "", "", "", [("Password: ", False)]
 
     def validate_kbdint_response(self, username: str, responses: Any) -> Any:
         """Ask for the code after the right password; wrong answers fail after a second."""
@@ -145,8 +142,7 @@ class BastionServer(SteadyServer):
         given = responses[0] if len(responses) == 1 else ""
         if not self._password_given and given == PASSWORD:
             self._password_given = True
-            note = f"Demo: your authenticator shows {code_at(self.secret, time.time())}"
-            return "", note, "", [("Verification code: ", False)]
+            return "", "", "", [("Verification code: ", False)]
         if self._password_given and accepts(self.secret, given, time.time()):
             return True
         await asyncio.sleep(1.0)
