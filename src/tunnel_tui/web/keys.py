@@ -14,6 +14,7 @@ _FIRST_DELAY = 0.05
 _MOST_WAITING = 64
 _MOST_SOURCES = 1000
 _MINUTE = 60.0
+_CLEANING = 1.0
 _OTHERS = "(others)"
 
 Clock = Callable[[], float]
@@ -81,6 +82,7 @@ class Refusals:
         self._say = say
         self._clock = clock
         self._records: dict[str, Record] = {}
+        self._cleaned = clock()
         self.waiting = 0
 
     def count(self, source: str, why: str) -> None:
@@ -106,6 +108,9 @@ class Refusals:
         return float(min(LONGEST_DELAY, _FIRST_DELAY * 2 ** (tries - 1)))
 
     def _forget(self, now: float) -> None:
+        if now - self._cleaned < _CLEANING:
+            return
+        self._cleaned = now
         self._records = {
             source: record
             for source, record in self._records.items()

@@ -147,7 +147,8 @@ def _busy(host: str, port: int) -> PortBusyError:
 
 def _announce(options: Options, log: WatchLog) -> None:
     host = f"[{options.host}]" if ":" in options.host.strip("[]") else options.host
-    log.info("serving", url=options.base_url or f"http://{host}:{options.port}/")
+    url = options.base_url or f"http://{host}:{options.port}/"
+    log.info("serving", url=url, address=options.host, port=options.port)
     if not options.keys:
         log.warning("no-key", detail="everybody on this machine can use it", advice="set API_KEY")
     elif any(len(key) < _SHORT_KEY for key in options.keys):
