@@ -31,6 +31,7 @@ class Settings(NamedTuple):
         data_dir: history, accepted host keys, watcher lock; mode 0700.
         socket_dir: control sockets of interactive tunnels; mode 0700.
         gate_time: AUTOSSH_GATETIME as given, or None.
+        settings_file: how a person wants the app to be; may not exist.
     """
 
     config_file: str
@@ -41,6 +42,7 @@ class Settings(NamedTuple):
     socket_dir: str
     direction_mode: DirectionMode = DirectionMode.DEFAULT
     gate_time: str | None = None
+    settings_file: str = ""
 
     @property
     def ssh_config_file(self) -> str:
@@ -100,6 +102,7 @@ def load_settings(
         socket_dir=_socket_dir(home),
         direction_mode=_direction_mode(environment.get("TUNNEL_DIRECTION_MODE", "")),
         gate_time=environment.get("AUTOSSH_GATETIME") or None,
+        settings_file=os.path.join(xdg_config, "tunnel-tui", "settings.yaml"),
     )
 
 

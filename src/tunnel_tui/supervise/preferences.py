@@ -1,13 +1,12 @@
-"""What a person decided once and for all, in one small file beside the history."""
+"""What a person decided once and for all about logins; it stands in the settings file."""
 
-import json
 import os
 from enum import StrEnum
 
+from tunnel_tui.config.preferences import load_preferences, remember
 from tunnel_tui.settings import Settings
-from tunnel_tui.system import files
 
-_SIBLINGS = "after_login"
+_SIBLINGS = "attach_siblings"
 
 
 class Siblings(StrEnum):
@@ -20,15 +19,12 @@ class Siblings(StrEnum):
 
 def preferences_file(settings: Settings) -> str:
     """Say where the decisions are kept; without the file, everything is asked."""
-    return os.path.join(settings.data_dir, "preferences.json")
+    return settings.settings_file or os.path.join(settings.data_dir, "settings.yaml")
 
 
 def siblings_after_login(settings: Settings) -> Siblings:
     """Look up what was decided; `ASK` where nothing was, or nobody can read it."""
-    try:
-        return Siblings(str(_read(settings).get(_SIBLINGS, Siblings.ASK)))
-    except ValueError:
-        return Siblings.ASK
+    return Siblings(load_preferences(preferences_file(settings)).attach_siblings)
 
 
 def remember_siblings(settings: Settings, decision: Siblings) -> None:
@@ -37,16 +33,4 @@ def remember_siblings(settings: Settings, decision: Siblings) -> None:
     Raises:
         OSError, FileRefusedError: the file or its directory cannot be written.
     """
-    kept = _read(settings) | {_SIBLINGS: decision.value}
-    files.make_directory(settings.data_dir, 0o700)
-    text = json.dumps(kept, indent=2) + "\n"
-    files.write_atomic(preferences_file(settings), text.encode(), 0o600)
-
-
-def _read(settings: Settings) -> dict[str, object]:
-    try:
-        with open(preferences_file(settings), encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    remember(preferences_file(settings), _SIBLINGS, decision.value)

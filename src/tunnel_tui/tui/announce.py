@@ -21,8 +21,9 @@ LIFETIME = 8.0
 class Announcer:
     """Turns changes into toasts."""
 
-    def __init__(self, app: App[Any]) -> None:
+    def __init__(self, app: App[Any], bell: bool = False) -> None:
         self._app = app
+        self._bell = bell
         self._recent: list[tuple[float, str]] = []
 
     def announce(self, changes: Sequence[Change]) -> None:
@@ -30,6 +31,8 @@ class Announcer:
         deaths = [change for change in changes if is_death(change)]
         if not deaths:
             return
+        if self._bell:
+            self._app.bell()
         now = time.monotonic()
         self._recent = [(at, name) for at, name in self._recent if now - at < LIFETIME]
         self._recent += [(now, clean(change.name)) for change in deaths]

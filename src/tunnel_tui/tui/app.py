@@ -10,13 +10,15 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from tunnel_tui.config.preferences import load_preferences
 from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.preferences import preferences_file
 from tunnel_tui.tui import bindings
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.announce import Announcer, summarise
 from tunnel_tui.tui.context import Context
 from tunnel_tui.tui.engine import Engine
-from tunnel_tui.tui.glyphs import choose_glyphs
+from tunnel_tui.tui.glyphs import ASCII, UNICODE, choose_glyphs
 from tunnel_tui.tui.inbox import Inbox
 from tunnel_tui.tui.messages import (
     BatchFinished,
@@ -31,7 +33,7 @@ from tunnel_tui.tui.present import clean
 from tunnel_tui.tui.screens.help import Help
 from tunnel_tui.tui.screens.main import MainScreen
 from tunnel_tui.tui.screens.mistakes import Mistakes
-from tunnel_tui.tui.theme import THEMES, choose_theme
+from tunnel_tui.tui.theme import BY_WORD, THEMES, choose_theme
 from tunnel_tui.tui.widgets.header import HeaderState
 
 TOAST_DELAY = 0.08
@@ -68,16 +70,25 @@ class TunnelApp(App[int]):
         os.environ.pop("NO_COLOR", None)
         super().__init__()
         self.engine = engine
-        self.context = Context(self, engine, choose_glyphs(environment))
+        wishes = self.preferences = load_preferences(
+            preferences_file(engine.settings), bindings.IDS
+        )
+        glyphs = choose_glyphs(environment)
+        if wishes.ascii is not None:
+            glyphs = ASCII if wishes.ascii else UNICODE
+        self.context = Context(self, engine, glyphs)
         self._demo_hint = demo_hint
         self._login_hint = login_hint
         self._inbox = Inbox()
-        self._announcer = Announcer(self)
+        self._announcer = Announcer(self, wishes.bell)
         self._progress: tuple[str, int, int] | None = None
         self._begun = False
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = choose_theme(environment).name
+        theme = BY_WORD.get(wishes.theme) or choose_theme(environment)
+        self.theme = theme.name
+        bindings.use_keys(wishes.keys)
+        self.set_keymap(dict(wishes.keys))
 
     def begin(self) -> None:
         """Let the engine look already while the screen is being built."""
@@ -96,6 +107,18 @@ class TunnelApp(App[int]):
         if self._login_hint is not None:
             self.set_interval(1.0, self._show_header)
         self.run_worker(self._look_for_programs, thread=True, exit_on_error=False)
+        self._tell_of_wishes()
+
+    def _tell_of_wishes(self) -> None:
+        """Tell what is wrong with the settings file; it is ignored."""
+        wishes = self.preferences
+        lines = [str(problem) for problem in wishes.problems]
+        lines += bindings.find_clashes(wishes.keys)
+        if lines:
+            title = count(len(lines), "mistake") + " in the settings"
+            more = [f"and {len(lines) - 4} more"] if len(lines) > 4 else []
+            text = "\n".join(clean(line) for line in [*lines[:4], *more])
+            self.notify(text, title=title, severity="warning", timeout=12, markup=False)
 
     @on(ScreenBuilt)
     def _listen(self) -> None:

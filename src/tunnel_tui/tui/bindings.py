@@ -3,6 +3,8 @@
 Not ours: ctrl+p (docker's detach prefix swallows it) and ctrl+z (suspending can hang).
 """
 
+from collections.abc import Mapping
+
 from textual.binding import Binding
 
 
@@ -51,7 +53,7 @@ EMPTY_PAGE = [
 ]
 """In place of the table, where there are no tunnels yet."""
 VIEW = [
-    _key("slash", "filter", "filter", "view.filter", "Filter: words, state:dead, host:x …", "/"),
+    _key("slash", "filter", "filter", "view.filter", "Filter the table; search the log", "/"),
     _key("o", "sort", "sort", "view.sort", "Sort: state, name, host, file"),
     _key("t", "tree", "tree", "view.tree", "Group by remote host, and back"),
     _key("exclamation_mark", "worst", "worst", "view.worst", "Go to the worst, then the next", "!"),
@@ -81,15 +83,9 @@ TABLE = [
 LOG = [
     _key("f", "follow", "follow", "log.follow", "Go to the end and stay there"),
     _key("w", "wrap", "wrap", "log.wrap", "Wrap long lines, or not"),
-    _key("n", "next_failure", "next failure", "log.next-failure", "Go to the next failure"),
-    _key(
-        "N",
-        "previous_failure",
-        "previous failure",
-        "log.previous-failure",
-        "Go to the previous failure",
-        "N",
-    ),
+    _key("n", "next_match", "next", "log.next", "Next match (/ in the log), else failure"),
+    _key("N", "previous_match", "previous", "log.previous", "The one before it", "N"),
+    _key("L", "merge", "all logs", "log.merge", "All logs as one, and back", "L"),
 ]
 TERMINAL = [
     Binding(
@@ -104,6 +100,7 @@ TERMINAL = [
     )
 ]
 LOG_SCROLL = [
+    _key("y", "screen.copy_lines", "copy lines", "pane.copy", "Copy what is selected or in sight"),
     _key("j,down", "line(1)", "down", "pane.down", "A line down", "j ↓"),
     _key("k,up", "line(-1)", "up", "pane.up", "A line up", "k ↑"),
     _key("g,home", "start", "start", "pane.start", "To the oldest line", "g"),
@@ -124,6 +121,56 @@ SECTIONS = (
 """The help screen, section by section."""
 
 
+IDS = frozenset(
+    key.id
+    for keys in (
+        TUNNEL,
+        LOGIN,
+        ALL,
+        CONFIG,
+        EMPTY_PAGE,
+        VIEW,
+        APP,
+        TABLE,
+        LOG,
+        TERMINAL,
+        LOG_SCROLL,
+    )
+    for key in keys
+    if key.id
+)
+"""What the settings file may give other keys."""
+_SCOPES = ([*TUNNEL, *LOGIN, *ALL, *CONFIG, *VIEW, *LOG], TABLE, LOG_SCROLL, EMPTY_PAGE, APP)
+_own: dict[str, str] = {}
+
+
+def use_keys(keys: Mapping[str, str]) -> None:
+    """Show the keys of the person wherever a key is named."""
+    _own.clear()
+    _own.update(keys)
+
+
+def find_clashes(keys: Mapping[str, str]) -> list[str]:
+    """Say which of the person's keys take another action's key away."""
+    clashes = []
+    for scope in _SCOPES:
+        for mine in scope:
+            wanted = set(keys.get(mine.id or "", "").split(",")) - {""}
+            for other in scope:
+                if other is mine or not wanted:
+                    continue
+                theirs = set((keys.get(other.id or "") or other.key).split(","))
+                clashes += [
+                    f"{key} is {mine.id} and {other.id}: only one of them hears it"
+                    for key in sorted(wanted & theirs)
+                    if other.id not in keys or (mine.id or "") < (other.id or "")
+                ]
+    return clashes
+
+
 def key_text(binding: Binding) -> str:
     """Show the key of a binding the way a person reads it."""
+    own = _own.get(binding.id or "")
+    if own:
+        return own.partition(",")[0]
     return binding.key_display or binding.key.partition(",")[0]

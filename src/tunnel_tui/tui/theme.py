@@ -39,6 +39,72 @@ NIGHT = Theme(
         "cursor-calm": "#1b2130",
     },
 )
+DAY = Theme(
+    name="tunnel-day",
+    dark=False,
+    primary="#0b6b81",
+    secondary="#6b3fb5",
+    accent="#0b6b81",
+    success="#2d7a1f",
+    warning="#8a5a00",
+    error="#b3202c",
+    foreground="#2b3040",
+    background="#f7f7f4",
+    surface="#f7f7f4",
+    panel="#ebebe6",
+    boost="#dcdcd6",
+    variables={
+        "footer-key-foreground": "#0b6b81",
+        "block-cursor-text-style": "none",
+        "input-cursor-background": "#2b3040",
+        "input-cursor-foreground": "#f7f7f4",
+        "scrollbar": "#c8c8c2",
+        "scrollbar-hover": "#b0b0aa",
+        "scrollbar-active": "#8f8f8a",
+        "scrollbar-background": "#f7f7f4",
+        "scrollbar-background-hover": "#f7f7f4",
+        "scrollbar-background-active": "#f7f7f4",
+        "tone-name": "#10131c",
+        "tone-dim": "#5a6072",
+        "tone-faint": "#878c9c",
+        "line": "#c4c4be",
+        "line-live": "#0b6b81",
+        "cursor": "#dfe6ea",
+        "cursor-calm": "#ecedea",
+    },
+)
+CONTRAST = Theme(
+    name="tunnel-contrast",
+    primary="#00e5ff",
+    secondary="#e0b0ff",
+    accent="#00e5ff",
+    success="#5dff5d",
+    warning="#ffd75f",
+    error="#ff8a8a",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#000000",
+    boost="#303030",
+    variables={
+        "footer-key-foreground": "#00e5ff",
+        "block-cursor-text-style": "none",
+        "input-cursor-background": "#ffffff",
+        "scrollbar": "#a0a0a0",
+        "scrollbar-hover": "#d0d0d0",
+        "scrollbar-active": "#ffffff",
+        "scrollbar-background": "#000000",
+        "scrollbar-background-hover": "#000000",
+        "scrollbar-background-active": "#000000",
+        "tone-name": "#ffffff",
+        "tone-dim": "#e4e4e4",
+        "tone-faint": "#c0c0c0",
+        "line": "#a0a0a0",
+        "line-live": "#00e5ff",
+        "cursor": "#004f80",
+        "cursor-calm": "#303030",
+    },
+)
 SIXTEEN = Theme(
     name="tunnel-16",
     ansi=True,
@@ -95,7 +161,15 @@ PLAIN = Theme(
     | {"block-cursor-text-style": "reverse", "input-cursor-text-style": "reverse"},
 )
 """No colour at all: glyphs, words, bold and reverse carry everything."""
-THEMES = (NIGHT, SIXTEEN, PLAIN)
+THEMES = (NIGHT, DAY, CONTRAST, SIXTEEN, PLAIN)
+BY_WORD = {
+    "dark": NIGHT,
+    "light": DAY,
+    "high-contrast": CONTRAST,
+    "terminal": SIXTEEN,
+    "plain": PLAIN,
+}
+"""What the settings file calls them."""
 
 
 def choose_theme(environment: Mapping[str, str]) -> Theme:

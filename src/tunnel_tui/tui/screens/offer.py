@@ -43,6 +43,6 @@ class Offer(Confirm):
         except (OSError, TunnelTuiError) as error:
             self.app.notify(str(error), title="Not remembered", severity="warning", markup=False)
         else:
-            text = f"undo: delete {preferences_file(self._settings)}"
+            text = f"undo: attach_siblings: ask in {preferences_file(self._settings)}"
             self.app.notify(text, title="Remembered", markup=False)
         self.dismiss(True)

@@ -86,7 +86,7 @@ def teach(path: str, exists: bool, problems: Sequence[Problem]) -> list[list[Spa
 
 def _way(key: str, text: str) -> list[Span]:
     action = next(b.action for b in bindings.EMPTY_PAGE if b.key == key)
-    return [Span(f"  {key}  ", Tone.KEY, action), Span(text, Tone.PLAIN, action)]
+    return [Span(f"  {key}  ", Tone.KEY, action), Span(text)]
 
 
 class Empty(Static, Toned, can_focus=True):
