@@ -20,6 +20,9 @@ from tunnel_tui.model import State
 pytestmark = pytest.mark.process
 pytest.importorskip("playwright")
 
+PICTURES = os.environ.get("TUNNEL_TUI_PICTURES")
+"""Before `home` empties the environment."""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -53,8 +56,8 @@ def person(bastion: PamSshd) -> Iterator[Person]:
 
 
 def picture(tab: BrowserTab, directory: Path, name: str) -> None:
-    """Take a screenshot; TUNNEL_TUI_PICTURES names a directory that keeps it."""
-    place = Path(os.environ.get("TUNNEL_TUI_PICTURES", str(directory)))
+    """Take a screenshot; the directory PICTURES keeps it."""
+    place = Path(PICTURES or directory)
     tab.page.wait_for_timeout(300)
     tab.page.screenshot(path=place / f"{name}.png")
     assert (place / f"{name}.png").stat().st_size > 10_000
