@@ -11,11 +11,12 @@ import signal
 import sys
 import threading
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from typing import Any
 
 import asyncssh
 
-from tunnel_tui.demo.cast import HOSTS, Behaviour
+from tunnel_tui.demo.cast import HOSTS, Behaviour, DemoHost
 from tunnel_tui.demo.departure import clear_up
 from tunnel_tui.demo.pages import answer, friendly_page
 from tunnel_tui.demo.servers import ADDRESS, Flap, open_server
@@ -54,17 +55,20 @@ class Keeper:
         key = asyncssh.generate_private_key("ssh-ed25519")
         public = key.export_public_key().decode()
         ports: dict[str, int] = {}
+        known: dict[DemoHost, str] = {}
         flap = Flap(self.options.drop_after, self.options.absence)
         for host in HOSTS:
             if host.behaviour is not Behaviour.NOWHERE:
-                server = await open_server(host, public, self._page_of, flap, self.secret)
+                host_key = asyncssh.generate_private_key("ssh-ed25519")
+                known[host] = host_key.export_public_key().decode()
+                server = await open_server(host, host_key, public, self._page_of, flap, self.secret)
                 ports[host.alias] = server.get_port()
                 self._servers.append(server)
         self.places = choose_places(await self._open_local_page())
         identity = os.path.join(self.settings.ssh_config_dir, "id_demo")
         write_private(identity, key.export_private_key().decode())
         write_private(self.settings.ssh_config_file, ssh_config_text(ports, identity))
-        write_private(self.settings.known_hosts_file, _stale_keys())
+        write_private(self.settings.known_hosts_file, _known_hosts(known))
         write_private(self.settings.config_file, config_text(self.places))
 
     def report(self) -> str:
@@ -131,12 +135,14 @@ def _new_secret() -> str:
     return base64.b32encode(os.urandom(20)).decode()
 
 
-def _stale_keys() -> str:
-    """Known hosts with another key for each host whose key has changed since."""
+def _known_hosts(keys: Mapping[DemoHost, str]) -> str:
+    """Know the bastion, know another key of the host whose key has changed, and no other host."""
     lines = []
-    for host in HOSTS:
+    for host, public in keys.items():
+        key = public
         if host.behaviour is Behaviour.CHANGED_KEY:
             key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+        if host.behaviour in (Behaviour.CHANGED_KEY, Behaviour.BASTION):
             lines.append(f"{host.alias} {' '.join(key.split()[:2])}\n")
     return "".join(lines)
 

@@ -159,7 +159,7 @@ CLASSES: dict[Behaviour, type[SteadyServer]] = {
 
 
 async def open_server(
-    host: DemoHost, client_key: str, page_of: PageOf, flap: Flap, secret: str
+    host: DemoHost, host_key: Any, client_key: str, page_of: PageOf, flap: Flap, secret: str
 ) -> Any:
     """Open one host on a free port of 127.0.0.1 and return asyncssh's acceptor."""
     kind = CLASSES[host.behaviour]
@@ -172,7 +172,6 @@ async def open_server(
             server.secret = secret
         return server
 
-    host_key = asyncssh.generate_private_key("ssh-ed25519")
     return await asyncssh.listen(
         ADDRESS, 0, server_factory=make, server_host_keys=[host_key], server_version="demo"
     )
