@@ -105,6 +105,7 @@ _DIM = (
     "monitoring disabled",
     "ssh child pid is",
     "key options:",
+    "Received SSH2_MSG_IGNORE",
 )
 
 

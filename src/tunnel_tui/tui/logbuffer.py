@@ -1,11 +1,12 @@
 """The lines of a log that the screen can show: bounded, wrapped or not. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.cells import chop_cells
 
 from tunnel_tui.observe.logs import LineClass, classify, split_line
-from tunnel_tui.tui.present import clean, width_of
+from tunnel_tui.tui.merged import SEPARATOR
+from tunnel_tui.tui.present import Span, Tone, clean, width_of
 
 MAX_LINES = 5000
 SLACK = 1000
@@ -15,13 +16,19 @@ MAX_LENGTH = 4000
 
 
 class LogLine:
-    """One line, split into its columns; its class is worked out when somebody looks."""
+    """One line, split into its columns; its class is worked out when somebody looks.
 
-    __slots__ = ("_kind", "parts", "raw", "source", "text", "time")
+    `name` is that of its tunnel, where several logs are shown as one.
+    """
+
+    __slots__ = ("_kind", "name", "parts", "raw", "source", "text", "time")
 
     def __init__(self, raw: str) -> None:
-        self.raw = raw
-        self.time, self.source, text = split_line(raw)
+        self.name, separator, line = raw.partition(SEPARATOR)
+        if not separator:
+            self.name, line = "", raw
+        self.raw = line
+        self.time, self.source, text = split_line(line)
         if len(text) > MAX_LENGTH:
             text = f"{text[:MAX_LENGTH]} … {len(text) - MAX_LENGTH} more characters"
         self.text = clean(text)
@@ -114,12 +121,37 @@ class LogBuffer:
         """Return the first row of `line`; 0 where it is gone."""
         return next((i for i, (other, _) in enumerate(self._rows) if other is line), 0)
 
-    def find_failure(self, row: int, step: int) -> int | None:
-        """Find the next failure after `row`, or with `step` -1 the one before it."""
+    def find(self, row: int, step: int, wanted: Callable[[LogLine], bool]) -> int | None:
+        """Find the next line that is `wanted` after `row`, or with `step` -1 before it."""
         index = row + step
         while 0 <= index < len(self._rows):
             line, part = self._rows[index]
-            if part == 0 and line.kind == LineClass.FAILURE:
+            if part == 0 and wanted(line):
                 return index
             index += step
         return None
+
+    def would_drop(self, count: int) -> int:
+        """Tell how many rows `count` more lines would push out."""
+        lines = len(self._lines) + min(count, self._limit)
+        if lines <= self._limit + min(SLACK, self._limit // 5):
+            return 0
+        return sum(len(line.parts) for line in self._lines[: lines - self._limit])
+
+
+def is_failure(line: LogLine) -> bool:
+    """Say whether a line tells of a failure."""
+    return line.kind == LineClass.FAILURE
+
+
+def spans_of(text: str, tone: Tone, words: str) -> list[Span]:
+    """Cut a piece of a line where `words` (in small letters) stand in it."""
+    low = text.casefold()
+    if not words or len(low) != len(text) or words not in low:
+        return [Span(text, tone)]
+    spans, place = [], 0
+    while (found := low.find(words, place)) >= 0:
+        spans.append(Span(text[place:found], tone))
+        spans.append(Span(text[found : found + len(words)], Tone.MATCH))
+        place = found + len(words)
+    return [*spans, Span(text[place:], tone)]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from enum import StrEnum
 
 from tunnel_tui.tui.engine import Follower
 
@@ -9,8 +10,20 @@ OPEN_LINES = 2000
 INTERVAL = 0.1
 """Seconds between two looks at a log that is shown."""
 
-Deliver = Callable[[str, bool, list[str]], None]
-"""hash, whether to forget what was shown, new lines."""
+RUSH = 0.02
+"""Seconds until the next look where there is more to read already."""
+
+
+class Told(StrEnum):
+    """What a delivery means to what is shown."""
+
+    OPENED = "opened"
+    GAINED = "gained"
+    BEGUN_ANEW = "begun anew"
+
+
+Deliver = Callable[[str, Told, list[str]], None]
+"""Which log, what became of it, its new lines."""
 
 
 class LogReader:
@@ -50,23 +63,26 @@ class LogReader:
         key: str | None = None
         follower: Follower | None = None
         while not self._closed:
+            pause = INTERVAL
             if key != self._wanted:
                 key = self._wanted
                 if follower:
                     follower.close()
                 follower = self._follow(key) if key else None
                 if key and follower:
-                    self._hand_over(key, True, follower.open(OPEN_LINES))
+                    self._hand_over(key, Told.OPENED, follower.open(OPEN_LINES))
             elif key and follower:
                 update = follower.poll()
                 if update.reset or update.lines:
-                    self._hand_over(key, update.reset, list(update.lines))
-            self._wake.wait(INTERVAL if follower else None)
+                    told = Told.BEGUN_ANEW if update.reset else Told.GAINED
+                    self._hand_over(key, told, list(update.lines))
+                pause = RUSH if update.more else INTERVAL
+            self._wake.wait(pause if follower else None)
             self._wake.clear()
 
-    def _hand_over(self, key: str, reset: bool, lines: list[str]) -> None:
+    def _hand_over(self, key: str, told: Told, lines: list[str]) -> None:
         self._free.wait()
         if self._closed:
             return
         self._free.clear()
-        self._deliver(key, reset, lines)
+        self._deliver(key, told, lines)

@@ -6,6 +6,7 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Layer, Outcome, TunnelSpec
 from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui.login_session import LoginSession
+from tunnel_tui.tui.logreader import Told
 
 
 class ScreenBuilt(Message):
@@ -55,12 +56,12 @@ class BatchFinished(Message):
 
 
 class LogRead(Message):
-    """The log of one tunnel was opened (`reset`) or gained lines."""
+    """A log was opened, began anew, or gained lines."""
 
-    def __init__(self, key: str, reset: bool, lines: list[str]) -> None:
+    def __init__(self, key: str, told: Told, lines: list[str]) -> None:
         super().__init__()
         self.key = key
-        self.reset = reset
+        self.told = told
         self.lines = lines
 
 

@@ -35,6 +35,7 @@ class Tone(StrEnum):
     INTERACTIVE = "interactive"
     RUNNING = "running"
     STOPPED = "stopped"
+    MATCH = "match"
 
 
 class Span(NamedTuple):

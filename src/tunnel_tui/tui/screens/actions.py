@@ -212,16 +212,3 @@ class Actions(Screen[None]):
         """Wrap long lines, or not."""
         self.rule.tab = Tab.LOG
         self.log_view.toggle_wrap()
-
-    def action_next_failure(self) -> None:
-        """Go to the next failure in the log."""
-        self._find_failure(1)
-
-    def action_previous_failure(self) -> None:
-        """Go to the previous failure in the log."""
-        self._find_failure(-1)
-
-    def _find_failure(self, step: int) -> None:
-        self.rule.tab = Tab.LOG
-        if not self.log_view.find_failure(step):
-            self.refuse("No failure", "none further down" if step > 0 else "none further up")

@@ -13,15 +13,15 @@ from tunnel_tui.model import State
 from tunnel_tui.tui import bindings
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.context import Context
-from tunnel_tui.tui.logreader import LogReader
+from tunnel_tui.tui.logreader import LogReader, Told
 from tunnel_tui.tui.messages import DetailsRead, LogRead, ScreenBuilt
 from tunnel_tui.tui.rows import Past
 from tunnel_tui.tui.screens.config_actions import ConfigActions
-from tunnel_tui.tui.screens.host_key import HostKeyActions
+from tunnel_tui.tui.screens.log_actions import ALL, LogActions
 from tunnel_tui.tui.tree import branch_of, grow
 from tunnel_tui.tui.widgets.details import Details
 from tunnel_tui.tui.widgets.empty import Empty, teach
-from tunnel_tui.tui.widgets.filterbar import FilterBar
+from tunnel_tui.tui.widgets.filterbar import FilterBar, SearchBar
 from tunnel_tui.tui.widgets.header import Header
 from tunnel_tui.tui.widgets.keybar import KeyBar
 from tunnel_tui.tui.widgets.login_pane import LoginPane
@@ -45,7 +45,7 @@ ON_ROW = (
     "clean_up",
 )
 FOR_MANY = ("start", "stop", "restart", "log_in")
-IN_PANE = ("back", "follow", "wrap", "next_failure", "zoom", "start", "stop", "restart")
+IN_PANE = ("back", "follow", "wrap", "next_match", "filter", "zoom", "start", "stop", "restart")
 AT_PROMPT = bindings.TERMINAL
 AFTER_FAILURE = [
     Binding("enter", "again", "try again", key_display="enter"),
@@ -60,7 +60,7 @@ TINY = 12
 """Below this many lines the lower pane gives way to the table."""
 
 
-class MainScreen(HostKeyActions, ConfigActions):
+class MainScreen(LogActions, ConfigActions):
     """Shows all tunnels and, of the selected one, log, details or login."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key for keys in SETS for key in keys]
@@ -71,7 +71,7 @@ class MainScreen(HostKeyActions, ConfigActions):
         self._configured: tuple[object, ...] = ()
         self._zoomed = False
         self._looked_up: tuple[object, ...] = ()
-        self._reader = LogReader(context.engine.follow, self._deliver_log)
+        self._reader = LogReader(self.follow_logs, self._deliver_log)
         glyphs, mode = context.glyphs, context.settings.direction_mode
         # Held by name: messages may still come when the widgets are on their way out.
         self.header = Header(glyphs)
@@ -84,6 +84,7 @@ class MainScreen(HostKeyActions, ConfigActions):
             LogView(glyphs),
             Details(mode, glyphs, context.settings.config_file),
         )
+        self.search_bar = SearchBar(self.log_view, self.search)
         self.login_pane = LoginPane(mode, glyphs)
         self.key_bar = KeyBar()
         self.empty.display = False
@@ -103,6 +104,7 @@ class MainScreen(HostKeyActions, ConfigActions):
                 yield self.log_view
                 yield self.details
                 yield self.login_pane
+            yield self.search_bar
         yield self.key_bar
 
     def on_mount(self) -> None:
@@ -213,6 +215,11 @@ class MainScreen(HostKeyActions, ConfigActions):
         row, rule = self.selected, self.rule
         note = self.log_view.note if rule.tab is Tab.LOG and row else ""
         name = row.status.spec.name if row else ""
+        if rule.tab is Tab.LOG and self.log_key:
+            note = self.log_view.note
+            name = (
+                "all logs" if self.log_key == ALL else self.log_key.lstrip("@") if not row else name
+            )
         if rule.tab is Tab.LOGIN and (session := self.login_pane.session):
             name, note = session.spec.name, session.describe() if session.alive else "failed"
         rule.show(name, note)
@@ -244,22 +251,29 @@ class MainScreen(HostKeyActions, ConfigActions):
             self.context.operations.read_details(status)
         self._looked_up = key
 
-    def _deliver_log(self, key: str, reset: bool, lines: list[str]) -> None:
+    def _deliver_log(self, key: str, told: Told, lines: list[str]) -> None:
         """Called by the reader's thread."""
-        self.post_message(LogRead(key, reset, lines))
+        self.post_message(LogRead(key, told, lines))
 
     @on(LogRead)
     def _take_log(self, event: LogRead) -> None:
         self._reader.delivered()
-        row = self.selected
-        if row is None or row.key != event.key:
+        if event.key != self.log_key:
             return
-        log = self.log_view
-        if event.reset:
-            stopped = row.status.state in {State.STOPPED, State.INTERACTIVE}
-            log.open(event.lines, "no log: it begins with a start" if stopped else "no lines yet")
+        log, row = self.log_view, self.selected
+        rests = row is not None and row.status.state in {State.STOPPED, State.INTERACTIVE}
+        empty = "no log: it begins with a start" if rests else "no lines yet"
+        if event.told is Told.OPENED:
+            log.open(event.lines, empty)
+        elif event.told is Told.BEGUN_ANEW:
+            log.begin_anew(event.lines, empty)
         else:
             log.append(event.lines)
+
+    def follow_log(self) -> None:
+        """Show the log that is meant now."""
+        self._reader.show(self.log_key)
+        self._show_note()
 
     @on(DetailsRead)
     def _take_details(self, event: DetailsRead) -> None:
@@ -267,7 +281,8 @@ class MainScreen(HostKeyActions, ConfigActions):
 
     @on(TunnelTable.Highlighted)
     def _select(self, event: TunnelTable.Highlighted) -> None:
-        self._reader.show(event.key)
+        del event
+        self.follow_log()
         self._show_selected()
 
     @on(TunnelTable.LaidOut)

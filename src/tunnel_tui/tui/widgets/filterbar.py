@@ -18,18 +18,21 @@ class FilterBar(Horizontal):
         Binding("down", "done", "done", id="filter.done", show=False),
     ]
 
+    NAME: ClassVar[str] = "filter-bar"
+    HINT: ClassVar[str] = "words, or state:dead host:… port:… group:…"
+
     def __init__(self, home: Widget, apply: Callable[[str], None]) -> None:
-        super().__init__(id="filter-bar")
+        super().__init__(id=self.NAME)
         self._home = home
         self._apply = apply
         self.display = False
-        self._input = Input(placeholder="words, or state:dead host:… port:… group:…", compact=True)
-        self._count = Static("", id="filter-count", markup=False)
+        self._input = Input(placeholder=self.HINT, compact=True)
+        self._count = Static("", classes="bar-count", markup=False)
         self._counted = ""
 
     def compose(self) -> ComposeResult:
         """Lay out prompt, input and count."""
-        yield Static(" / ", id="filter-prompt", markup=False)
+        yield Static(" / ", classes="bar-prompt", markup=False)
         yield self._input
         yield self._count
 
@@ -76,3 +79,10 @@ class FilterBar(Horizontal):
         """Filter while typing."""
         event.stop()
         self._apply(event.value)
+
+
+class SearchBar(FilterBar):
+    """The same for the log: what is typed is looked for in its lines."""
+
+    NAME: ClassVar[str] = "search-bar"
+    HINT: ClassVar[str] = "look for …; n and N walk the matches"

@@ -1,5 +1,6 @@
 """The log pane: opens at the end, follows, and stays where the person scrolled."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -7,13 +8,13 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 
-from tunnel_tui.observe.logs import LineClass
 from tunnel_tui.tui import bindings
 from tunnel_tui.tui.glyphs import Glyphs
-from tunnel_tui.tui.logbuffer import LogBuffer, LogLine
-from tunnel_tui.tui.present import Span, Tone, fit, log_level_tone
+from tunnel_tui.tui.logbuffer import MAX_LINES, LogBuffer, LogLine, is_failure, spans_of
+from tunnel_tui.tui.present import Span, Tone, cut, fit, log_level_tone
 from tunnel_tui.tui.widgets.line import (
     TONE_CLASSES,
     Toned,
@@ -24,6 +25,7 @@ from tunnel_tui.tui.widgets.line import (
 
 PREFIX = 20
 """Cells of marker, time and source before the text."""
+ANEW = "--- the log begins anew here ---"
 NARROW = 64
 """Below this width the source is left out."""
 
@@ -47,6 +49,20 @@ class LogView(ScrollView, Toned, can_focus=True):
         self._unseen = 0
         self._moving = False
         self._empty = ""
+        self._words = ""
+        self._match: LogLine | None = None
+        self._withheld: deque[str] = deque(maxlen=MAX_LINES)
+        self._withheld_count = 0
+
+    @property
+    def buffer(self) -> LogBuffer:
+        """The lines that can be scrolled to."""
+        return self._buffer
+
+    @property
+    def words(self) -> str:
+        """What is looked for."""
+        return self._words
 
     def on_mount(self) -> None:
         """Suit the terminal."""
@@ -68,6 +84,8 @@ class LogView(ScrollView, Toned, can_focus=True):
     def open(self, lines: Sequence[str], empty: str) -> None:
         """Show another log from its end; `empty` is said where it has no lines."""
         self._buffer.clear()
+        self._withheld.clear()
+        self._withheld_count, self._match = 0, None
         self._empty = empty
         self._following, self._unseen = True, 0
         self._set_wrap_width()
@@ -75,16 +93,41 @@ class LogView(ScrollView, Toned, can_focus=True):
         self._grow(0)
         self.post_message(self.Changed())
 
-    def append(self, lines: Sequence[str], *, reset: bool = False) -> None:
-        """Take in what the log gained; `reset` where it began anew."""
-        if reset:
-            self._buffer.clear()
+    def begin_anew(self, lines: Sequence[str], empty: str) -> None:
+        """Show a log that was truncated or replaced; what a person is reading stays."""
+        if self._following:
+            self.open(lines, empty)
+        else:
+            self.append([ANEW, *lines])
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Take in what the log gained.
+
+        Where that would push out what a person is reading, the newest lines are kept aside.
+        """
         before = self._buffer.height
+        if not self._following:
+            dropped = self._buffer.would_drop(len(lines))
+            if self._withheld_count or dropped > self.scroll_offset.y:
+                self._withheld.extend(lines)
+                self._withheld_count += len(lines)
+                self._unseen += len(lines)
+                self.post_message(self.Changed())
+                return
         dropped = self._buffer.append(lines)
         if not self._following:
             self._unseen += self._buffer.height + dropped - before
             self.post_message(self.Changed())
         self._grow(dropped)
+
+    def _release(self) -> int:
+        """Take in what was kept aside, and return how many rows that pushed out."""
+        lost = self._withheld_count - len(self._withheld)
+        gap = [f"{lost:,} lines came while you were reading further up"] if lost else []
+        lines = [*gap, *self._withheld]
+        self._withheld.clear()
+        self._withheld_count = 0
+        return self._buffer.append(lines) if lines else 0
 
     def _grow(self, dropped: int) -> None:
         """Fit the virtual size to the buffer without moving what the person reads."""
@@ -117,17 +160,50 @@ class LogView(ScrollView, Toned, can_focus=True):
         if index >= self._buffer.height:
             return make_strip(self, (), width)
         line, part = self._buffer.row(index)
-        tone, failure = log_level_tone(line.kind.value), line.kind == LineClass.FAILURE
-        mark = Span(f" {self._glyphs.mark}" if failure else "  ", Tone.DEAD)
-        time, source = (line.time, line.source) if part == 0 else ("", "")
-        spans = [mark, Span(fit(time, 9, self._glyphs), Tone.FAINT)]
-        if self._prefix() == PREFIX:
-            spans.append(
-                Span(fit(source.replace("tunnel-tui", "tunnel"), 8, self._glyphs), Tone.FAINT)
-            )
-        spans += [Span(" "), Span(line.parts[part], tone)]
+        spans = self._lead(line, part)
+        tone = log_level_tone(line.kind.value)
+        spans += [Span(" "), *spans_of(line.parts[part], tone, self._words)]
         strip = make_strip(self, spans, max(width, self.virtual_size.width))
-        return strip.crop(self.scroll_offset.x, self.scroll_offset.x + width)
+        x = self.scroll_offset.x
+        strip = strip.crop(x, x + width)
+        if (selection := self.text_selection) and (span := selection.get_span(index)):
+            begin, end = max(0, span[0] - x), width if span[1] < 0 else span[1] - x
+            style = self.screen.get_component_rich_style("screen--selection")
+            before, chosen, after = strip.divide([begin, max(begin, end), width])
+            strip = Strip.join([before, chosen.apply_style(style), after])
+        return strip.apply_offsets(x, index)
+
+    def _lead(self, line: LogLine, part: int) -> list[Span]:
+        """Draw what stands before the text: mark, time, source."""
+        glyphs = self._glyphs
+        mark = Span(f" {glyphs.mark}" if is_failure(line) else "  ", Tone.DEAD)
+        if line is self._match and part == 0:
+            mark = Span(f" {glyphs.cursor}", Tone.ACCENT)
+        time, source = (line.time, line.source) if part == 0 else ("", "")
+        spans = [mark, Span(fit(time, 9, glyphs), Tone.FAINT)]
+        if self._prefix() == PREFIX:
+            source = line.name if part == 0 and line.name else source
+            shown = fit(cut(source.replace("tunnel-tui", "tunnel"), 7, glyphs), 8, glyphs)
+            spans.append(Span(shown, Tone.DIM if line.name else Tone.FAINT))
+        return spans
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """Hand out what the mouse selected, as it stands in the log."""
+        first = selection.start.y if selection.start else 0
+        last = selection.end.y if selection.end else self._buffer.height - 1
+        chosen = [self._buffer.row(y)[0] for y in range(first, min(last + 1, self._buffer.height))]
+        return "\n".join(line.raw for line in dict.fromkeys(chosen)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Show what the mouse selected."""
+        del selection
+        self.refresh()
+
+    def lines_in_sight(self) -> list[str]:
+        """List the lines that can be seen, as they stand in the log."""
+        top = self.scroll_offset.y
+        rows = range(top, min(top + self.size.height, self._buffer.height))
+        return [line.raw for line in dict.fromkeys(self._buffer.row(y)[0] for y in rows)]
 
     def on_resize(self) -> None:
         """Wrap anew for the new width, keeping the line at the top where it is."""
@@ -152,12 +228,14 @@ class LogView(ScrollView, Toned, can_focus=True):
         if following != self._following:
             self._following = following
             self._unseen = 0
+            if following and self._withheld_count:
+                self.call_later(self.follow)
             self.post_message(self.Changed())
 
     def follow(self) -> None:
         """Go to the end and stay there."""
         self._following, self._unseen = True, 0
-        self._grow(0)
+        self._grow(self._release())
         self.post_message(self.Changed())
 
     def toggle_wrap(self) -> bool:
@@ -174,14 +252,44 @@ class LogView(ScrollView, Toned, can_focus=True):
         self.post_message(self.Changed())
         return self._wrap
 
-    def find_failure(self, step: int) -> bool:
-        """Scroll to the next (1) or previous (-1) failure; False where there is none."""
-        start = self.scroll_offset.y if not self._following or step > 0 else self._buffer.height
-        row = self._buffer.find_failure(start, step)
+    def search(self, text: str) -> int:
+        """Mark `text` wherever it stands, go to the nearest, and return how many lines have it."""
+        self._words = text.strip().casefold()
+        self._match = None
+        self.refresh()
+        if not self._words:
+            return 0
+        found = sum(self._is_wanted(line) for line in self._buffer.lines)
+        if found and not any(self._is_wanted(line) for line in self._lines_shown()):
+            _ = self.find(-1) or self.find(1)
+        return found
+
+    def _lines_shown(self) -> list[LogLine]:
+        top = self.scroll_offset.y
+        rows = range(top, min(top + self.size.height, self._buffer.height))
+        return [self._buffer.row(y)[0] for y in rows]
+
+    def _is_wanted(self, line: LogLine) -> bool:
+        return self._words in line.text.casefold() if self._words else is_failure(line)
+
+    def find(self, step: int) -> bool:
+        """Go to the next (1) or previous (-1) match, or failure where nothing is looked for."""
+        top, height = self.scroll_offset.y, self.size.height
+        start = top if step < 0 else top - 1
+        if self._following and step < 0:
+            start = self._buffer.height
+        if self._match is not None:
+            place = self._buffer.row_of(self._match)
+            if top <= place < top + height:
+                start = place
+        row = self._buffer.find(start, step, self._is_wanted)
         if row is None:
             return False
-        self._following = False
-        self.scroll_to(y=row, animate=False, force=True, immediate=True)
+        self._match = self._buffer.row(row)[0]
+        if not top <= row < top + height:
+            self._following = False
+            self.scroll_to(y=max(0, row - height // 3), animate=False, force=True, immediate=True)
+        self.refresh()
         self.post_message(self.Changed())
         return True
 
