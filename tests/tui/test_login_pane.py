@@ -468,3 +468,18 @@ async def test_a_password_typed_too_early_is_not_shown(engine: LoginEngine) -> N
         await until(pilot, shows(app, "Verification code:"))
         await type_line(app, pilot, "123456")
         await until(pilot, lambda: "me@hpc.uni" in engine.logged_in)
+
+
+async def test_what_went_by_can_be_scrolled_to(engine: LoginEngine) -> None:
+    engine.script = (
+        "import sys\nprint(*range(100, 150), sep='\\n')\nprint('ready', end='', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    async with opened(engine, (80, 24)) as (app, pilot):
+        await begin(app, pilot, "ready")
+        terminal = main_of(app).login_pane.terminal
+        await until(pilot, lambda: not shows(app, "100")() and shows(app, "149")())
+        terminal.scroll_to(y=0, animate=False, immediate=True)
+        await until(pilot, lambda: shows(app, "100")() and not shows(app, "ready")())
+        await pilot.press("x")
+        await until(pilot, shows(app, "readyx"))

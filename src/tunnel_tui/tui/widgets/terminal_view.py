@@ -41,6 +41,8 @@ class TerminalView(ScrollView, can_focus=True):
         super().__init__(id="terminal")
         self._session: LoginSession | None = None
         self._history: list[str] = []
+        self._following = True
+        self._moving = False
 
     @property
     def session(self) -> LoginSession | None:
@@ -56,6 +58,7 @@ class TerminalView(ScrollView, can_focus=True):
             self._session.watch(False)
         self._session = session
         self._history = []
+        self._following = True
         if session is not None:
             session.on_paint = self._paint
             session.watch(self.has_focus)
@@ -78,7 +81,6 @@ class TerminalView(ScrollView, can_focus=True):
         if session is None:
             return
         screen, before = session.screen, len(self._history)
-        at_end = self.scroll_offset.y >= self.max_scroll_y
         dirty = screen.take_dirty()
         history = screen.history
         scrolled = history != self._history
@@ -87,13 +89,28 @@ class TerminalView(ScrollView, can_focus=True):
         size = Size(columns + MARGIN, len(history) + rows)
         if size != self.virtual_size:
             self.virtual_size = size
-        if at_end:
-            self.scroll_to(y=len(history), animate=False, force=True, immediate=True)
+        self._keep_at_end()
         if everything or scrolled or before != len(history):
             self.refresh()
             return
         for row in dirty:
             self.refresh_line(len(history) + row)
+
+    def _keep_at_end(self, again: bool = True) -> None:
+        """Keep the child's page in sight, unless the person looks at what went by."""
+        if not self._following:
+            return
+        self._moving = True
+        self.scroll_to(y=len(self._history), animate=False, force=True, immediate=True)
+        self._moving = False
+        if again and self.scroll_offset.y != len(self._history):  # it must be laid out first
+            self.call_after_refresh(self._keep_at_end, again=False)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Notice that a person scrolled away from the end, or back to it."""
+        super().watch_scroll_y(old_value, new_value)
+        if not self._moving and round(old_value) != round(new_value):
+            self._following = round(new_value) >= self.max_scroll_y
 
     def render_line(self, y: int) -> Strip:
         """Draw one row of the terminal, or of what left it at its top."""
@@ -152,8 +169,9 @@ class TerminalView(ScrollView, can_focus=True):
             self._to_end()
 
     def _to_end(self) -> None:
-        if self.scroll_offset.y < self.max_scroll_y:
-            self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
+        if not self._following:
+            self._following = True
+            self._keep_at_end()
 
     def action_release(self) -> None:
         """Give the keyboard back."""
