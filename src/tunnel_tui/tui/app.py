@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
@@ -12,11 +13,13 @@ from textual.screen import Screen
 
 from tunnel_tui.config.preferences import load_preferences
 from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.monitor import Snapshot
 from tunnel_tui.supervise.preferences import preferences_file
 from tunnel_tui.tui import bindings
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.announce import Announcer, summarise
 from tunnel_tui.tui.context import Context
+from tunnel_tui.tui.duty import OWN
 from tunnel_tui.tui.engine import Engine
 from tunnel_tui.tui.glyphs import ASCII, UNICODE, choose_glyphs
 from tunnel_tui.tui.inbox import Inbox
@@ -36,6 +39,8 @@ from tunnel_tui.tui.screens.mistakes import Mistakes
 from tunnel_tui.tui.theme import BY_WORD, THEMES, choose_theme
 from tunnel_tui.tui.widgets.header import HeaderState
 
+PATIENCE = 5.0
+"""Seconds for the app's own watch to apply a plan before it is offered to the person."""
 TOAST_DELAY = 0.08
 """Seconds by which a toast comes after the change in the table."""
 
@@ -83,6 +88,7 @@ class TunnelApp(App[int]):
         self._announcer = Announcer(self, wishes.bell)
         self._progress: tuple[str, int, int] | None = None
         self._begun = False
+        self._planned_at: float | None = None
         for theme in THEMES:
             self.register_theme(theme)
         theme = BY_WORD.get(wishes.theme) or choose_theme(environment)
@@ -161,12 +167,13 @@ class TunnelApp(App[int]):
     def _show_header(self) -> None:
         snapshot, context = self.context.snapshot, self.context
         dot = context.glyphs.dot
-        notice = choose_notice(snapshot, context.missing, dot, self._hint())
+        offered = self._offered(snapshot)
+        notice = choose_notice(offered, context.missing, dot, self._hint())
         state = HeaderState(
             host=socket.gethostname(),
             config=clean(context.settings.config_file),
             counts=context.rows.counts(),
-            watcher=snapshot.watcher if snapshot else "",
+            watcher=(snapshot.watcher or "off") if snapshot else "",
             notice=notice,
             progress=self._progress,
         )
@@ -179,6 +186,19 @@ class TunnelApp(App[int]):
         if self._login_hint is not None and (at_bastion or self.context.logins.alive()):
             return self._login_hint()
         return self._demo_hint
+
+    def _offered(self, snapshot: Snapshot | None) -> Snapshot | None:
+        """Leave the plan to who watches; what our own watch leaves undone is offered again."""
+        if snapshot is None or snapshot.plan is None or not snapshot.watcher:
+            self._planned_at = None
+            return snapshot
+        now = time.monotonic()
+        if self._planned_at is None:
+            self._planned_at = now
+            self.set_timer(PATIENCE, self._show_header)
+        if snapshot.watcher == OWN and now - self._planned_at >= PATIENCE:
+            return snapshot
+        return snapshot._replace(plan=None)
 
     @on(TunnelHandled)
     def _tell_of_tunnel(self, event: TunnelHandled) -> None:
@@ -241,7 +261,8 @@ def run(settings: Settings, demo_hint: str = "") -> int:
     """
     from tunnel_tui.tui.live import LiveEngine
 
-    app = TunnelApp(LiveEngine(settings), demo_hint)
+    wishes = load_preferences(preferences_file(settings))
+    app = TunnelApp(LiveEngine(settings, watching=wishes.watch), demo_hint)
     app.begin()
     result = app.run()
     return app.return_code or (result or 0)

@@ -24,23 +24,47 @@ from tunnel_tui.supervise.monitor import Monitor, Snapshot
 from tunnel_tui.supervise.particulars import Particulars, gather
 from tunnel_tui.supervise.riding import attach, siblings
 from tunnel_tui.system.spawn import find_program
+from tunnel_tui.tui.duty import OWN, Duty
 from tunnel_tui.tui.engine import Follower, Login, Progress
 
 
 class LiveEngine:
     """The tunnels of this machine."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, watching: bool = False) -> None:
         self.settings = settings
         self._monitor: Monitor | None = None
+        self._duty = Duty(settings, self._tell_of_duty) if watching else None
+        self._on_snapshot: Callable[[Snapshot], None] = lambda _: None
 
     def watch(self, on_snapshot: Callable[[Snapshot], None]) -> None:
         """Begin to hand out snapshots, from the monitor's own thread."""
-        self._monitor = Monitor(self.settings, on_snapshot)
+        self._on_snapshot = on_snapshot
+        self._monitor = Monitor(self.settings, self._see)
         self._monitor.start()
+        if self._duty is not None:
+            self._duty.start()
+
+    def _see(self, snapshot: Snapshot) -> None:
+        if self._duty is not None:
+            self._duty.feed(snapshot)
+        self._pass_on(snapshot)
+
+    def _pass_on(self, snapshot: Snapshot) -> None:
+        duty = self._duty
+        if duty is not None and duty.on:
+            snapshot = snapshot._replace(watcher=OWN)
+        self._on_snapshot(snapshot)
+
+    def _tell_of_duty(self) -> None:
+        monitor = self._monitor
+        if monitor is not None and monitor.snapshot is not None:
+            self._pass_on(monitor.snapshot._replace(changes=()))
 
     def close(self) -> None:
         """Stop watching. Touches no tunnel."""
+        if self._duty is not None:
+            self._duty.stop()
         if self._monitor is not None:
             self._monitor.stop()
 

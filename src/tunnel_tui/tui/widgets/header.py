@@ -10,6 +10,8 @@ from tunnel_tui.tui.widgets.line import LineWidget, spans_width
 
 COUNTED = (State.DEAD, State.STARTING, State.INTERACTIVE, State.RUNNING, State.STOPPED)
 BAR = 12
+ROOMY = 96
+"""From this width on the header says who watches, not only that somebody does."""
 SMALL = 72
 """Below this width what is not there is not counted."""
 
@@ -68,8 +70,11 @@ class Header(LineWidget):
             tone = STATE_TONES[state] if count else Tone.FAINT
             spans.append(Span(f"{glyph} ", tone))
             spans.append(Span(f"{count}  ", Tone.PLAIN if count else Tone.FAINT))
-        if self._state.watcher and width >= 76:
-            spans += [Span(" watcher ", Tone.FAINT), Span(f"{self._state.watcher} ", Tone.DIM)]
+        if (watcher := self._state.watcher) and width >= 76:
+            on = watcher != "off"
+            said = watcher if width >= ROOMY or not on else "on"
+            tone = Tone.DIM if on else Tone.FAINT
+            spans += [Span(" watcher ", Tone.FAINT), Span(f"{said} ", tone)]
         return spans
 
     def _left(self, room: int) -> list[Span]:
