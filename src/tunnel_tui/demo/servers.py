@@ -12,6 +12,8 @@ from tunnel_tui.demo.codes import PASSWORD, accepts
 from tunnel_tui.demo.pages import answer
 
 ADDRESS = "127.0.0.1"
+SSH_MSG_IGNORE = 2
+"""RFC 4253, section 11.2."""
 PageOf = Callable[[str, str, int], str]
 """Host alias and destination of a forwarded connection → the page that answers it."""
 
@@ -44,8 +46,18 @@ class SteadyServer(asyncssh.SSHServer):
         self._connection: Any = None
 
     def connection_made(self, conn: Any) -> None:
-        """Remember the connection."""
+        """Remember the connection, and keep it from padding its packets.
+
+        asyncssh puts an SSH_MSG_IGNORE before each packet; ssh would log every one of them.
+        """
         self._connection = conn
+        send = conn.send_packet
+
+        def send_unpadded(pkttype: int, *args: Any, **kwargs: Any) -> None:
+            if pkttype != SSH_MSG_IGNORE:
+                send(pkttype, *args, **kwargs)
+
+        conn.send_packet = send_unpadded
 
     def begin_auth(self, username: str) -> bool | Awaitable[bool]:
         """Accept the demo's key for any user."""
@@ -92,12 +104,7 @@ class FlakyServer(SteadyServer):
 
 
 class RefusingServer(SteadyServer):
-    """Lets people in, tells them its rule, and forwards nothing."""
-
-    def begin_auth(self, username: str) -> bool | Awaitable[bool]:
-        """Say in a banner what ssh(1) cannot tell: why the forward will fail."""
-        self._connection.send_auth_banner(f"{self.host.alias}: port forwarding is disabled here\n")
-        return super().begin_auth(username)
+    """Lets people in and forwards nothing."""
 
     def connection_requested(
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
@@ -107,8 +114,9 @@ class RefusingServer(SteadyServer):
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
 
     def server_requested(self, listen_host: str, listen_port: int) -> bool:
-        """Refuse."""
+        """Refuse, and say so in a debug message as sshd does."""
         del listen_host, listen_port
+        self._connection.send_debug("Server has disabled port forwarding.")
         return False
 
 
