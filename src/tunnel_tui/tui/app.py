@@ -1,6 +1,8 @@
 """The app: composes the main screen and routes what the engine and its workers report."""
 
+import asyncio
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +17,7 @@ from tunnel_tui.config.preferences import load_preferences
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.monitor import Snapshot
 from tunnel_tui.supervise.preferences import preferences_file
+from tunnel_tui.supervise.presence import OtherApp, Presence
 from tunnel_tui.tui import bindings
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.announce import Announcer, summarise
@@ -36,6 +39,7 @@ from tunnel_tui.tui.present import clean
 from tunnel_tui.tui.screens.help import Help
 from tunnel_tui.tui.screens.main import MainScreen
 from tunnel_tui.tui.screens.mistakes import Mistakes
+from tunnel_tui.tui.screens.others import ask_to_end, describe, looks_forgotten
 from tunnel_tui.tui.theme import BY_WORD, THEMES, choose_theme
 from tunnel_tui.tui.widgets.header import HeaderState
 
@@ -88,6 +92,7 @@ class TunnelApp(App[int]):
         self._announcer = Announcer(self, wishes.bell)
         self._progress: tuple[str, int, int] | None = None
         self._begun = False
+        self.presence: Presence | None = None
         self._planned_at: float | None = None
         for theme in THEMES:
             self.register_theme(theme)
@@ -114,6 +119,9 @@ class TunnelApp(App[int]):
             self.set_interval(1.0, self._show_header)
         self.run_worker(self._look_for_programs, thread=True, exit_on_error=False)
         self._tell_of_wishes()
+        if self.presence is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, 0)
+            self.run_worker(self._meet_others, thread=True, exit_on_error=False)
 
     def _tell_of_wishes(self) -> None:
         """Tell what is wrong with the settings file; it is ignored."""
@@ -133,6 +141,8 @@ class TunnelApp(App[int]):
 
     async def on_unmount(self) -> None:
         """Leave; every tunnel stays as it is, a login at its prompt ends."""
+        if self.presence is not None:
+            self.presence.forget()
         await self.context.logins.close()
         self.engine.close()
 
@@ -141,6 +151,28 @@ class TunnelApp(App[int]):
         if missing:
             self.context.missing = missing
             self.post_message(SnapshotTaken())
+
+    def _meet_others(self) -> None:
+        if self.presence is not None:
+            self.presence.note()
+            self.call_from_thread(self._tell_of_others, self.presence.others())
+
+    def _tell_of_others(self, others: list[OtherApp]) -> None:
+        forgotten = [other for other in others if looks_forgotten(other)]
+        if forgotten and self.presence is not None:
+            ask_to_end(self, self.presence, forgotten)
+        elif others:
+            lines = [describe(other, time.time()) for other in others[:3]]
+            text = "\n".join([*lines, "both show the same; O ends it"])
+            self.notify(text, title="Another tunnel-tui is open", markup=False, timeout=6)
+
+    def action_end_other(self) -> None:
+        """End another app that was left open."""
+        others = self.presence.others() if self.presence is not None else []
+        if others and self.presence is not None:
+            ask_to_end(self, self.presence, others)
+        else:
+            self.notify("no other tunnel-tui is open here", markup=False, timeout=3)
 
     @property
     def _main(self) -> MainScreen:
@@ -263,6 +295,7 @@ def run(settings: Settings, demo_hint: str = "") -> int:
 
     wishes = load_preferences(preferences_file(settings))
     app = TunnelApp(LiveEngine(settings, watching=wishes.watch), demo_hint)
+    app.presence = Presence(settings)
     app.begin()
     result = app.run()
     return app.return_code or (result or 0)

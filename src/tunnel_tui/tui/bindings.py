@@ -65,6 +65,7 @@ VIEW = [
 APP = [
     _key("colon", "app.command_palette", "palette", "app.palette", "Find any action by name", ":"),
     _key("question_mark", "app.help", "help", "app.help", "Show all keys", "?"),
+    _key("O", "app.end_other", "end other", "app.end-other", "End an app left open (asks)", "O"),
     _key("q", "app.quit", "quit", "app.quit", "Leave; every tunnel stays as it is"),
 ]
 TABLE = [
