@@ -232,7 +232,7 @@ def test_two_apps_and_a_command_make_one_prompt(site: Site) -> None:
         first.shows("Password:")
         begin(second)
         second.shows(rf"under way.*\b{first.pid}\b")
-        with site.terminal("auth", "behind-1") as command:
+        with site.terminal("auth", "behind-1", size=(200, 24)) as command:
             command.shows(rf"under way.*\b{first.pid}\b")
             wait_until(lambda: command.exit_status is not None, what="the command's end")
             assert command.exit_status == 1
