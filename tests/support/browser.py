@@ -35,17 +35,20 @@ class BrowserTab:
     Attributes:
         requests: every address that the page asked for.
         errors: what the browser complained about.
+        console: what it noted besides.
     """
 
     def __init__(self, page: "Page") -> None:
         self.page = page
         self.requests: list[str] = []
         self.errors: list[str] = []
+        self.console: list[str] = []
         self.everything = b""
         self._screen = Screen(80, 24)
         self.exit_status: int | None = None
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self.console.append(message.text))
         page.on("websocket", self._watch)
 
     def _watch(self, socket: "WebSocket") -> None:
@@ -64,7 +67,11 @@ class BrowserTab:
         if key:
             self.page.fill("#key", key)
             self.page.press("#key", "Enter")
-        self.page.wait_for_selector("body.-first-byte", timeout=30_000)
+        try:
+            self.page.wait_for_selector("body.-first-byte", timeout=30_000)
+        except Exception as error:
+            seen = (self.errors, self.console, self.requests, self.everything[:300])
+            raise AssertionError(f"no app: {seen}") from error
         self.page.click("#terminal", position={"x": 300, "y": 400})
 
     @property
