@@ -45,6 +45,26 @@ def test_every_key_is_named() -> None:
         assert f"`{bindings.key_text(binding)}`" in app, binding.action
 
 
+def test_every_action_that_can_have_another_key_is_named() -> None:
+    pytest.importorskip("textual")
+    from tunnel_tui.tui import bindings
+
+    section = README.split("### Settings of the app")[1].split("### Environment of the app")[0]
+    groups: dict[str, set[str]] = {}
+    for group, first, rest in re.findall(r"`(\w+)\.([\w-]+)`((?:\s+`\.[\w-]+`)*)", section):
+        groups.setdefault(group, set()).update({first, *re.findall(r"`\.([\w-]+)`", rest)})
+    named = {f"{group}.{name}" for group, names in groups.items() for name in names}
+    assert not bindings.IDS - named
+
+
+def test_every_preference_is_explained() -> None:
+    from tunnel_tui.config.preferences import KNOWN, THEMES
+
+    section = README.split("### Settings of the app")[1].split("### Environment of the app")[0]
+    for word in (*KNOWN, *THEMES):
+        assert word in section, word
+
+
 def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^make (\w+)", README, re.MULTILINE)) <= targets
