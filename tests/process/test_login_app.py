@@ -233,8 +233,8 @@ def test_two_apps_and_a_command_make_one_prompt(site: Site) -> None:
         begin(second)
         second.shows(rf"under way.*\b{first.pid}\b")
         with site.terminal("auth", "behind-1", size=(200, 24)) as command:
-            command.shows(rf"under way.*\b{first.pid}\b")
             wait_until(lambda: command.exit_status is not None, what="the command's end")
+            assert re.search(rf"under way.*\b{first.pid}\b", command.everything)
             assert command.exit_status == 1
         assert len(site.ssh_processes()) == 1
         site.answer(first)
