@@ -9,8 +9,8 @@ from tunnel_tui.model import Problem, State, Traffic, TunnelEntry, TunnelStatus
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.columns import BADGE, GUTTER, plan_columns, wanted_widths
 from tunnel_tui.tui.glyphs import ASCII, UNICODE
-from tunnel_tui.tui.inbox import Inbox
-from tunnel_tui.tui.logbuffer import LogBuffer, wrap
+from tunnel_tui.tui.inbox import Inbox, Pace
+from tunnel_tui.tui.logbuffer import LogBuffer, is_failure, wrap
 from tunnel_tui.tui.notices import choose_notice, plan_summary
 from tunnel_tui.tui.present import Ends, width_of
 from tunnel_tui.tui.rows import Order, Row, RowModel, next_order
@@ -171,10 +171,10 @@ def test_wrapped_rows_address_lines() -> None:
 def test_failures_are_found_in_both_directions() -> None:
     buffer = LogBuffer()
     buffer.append(["fine", "Permission denied (publickey).", "fine", "Connection refused", "fine"])
-    assert buffer.find_failure(0, 1) == 1
-    assert buffer.find_failure(1, 1) == 3
-    assert buffer.find_failure(3, 1) is None
-    assert buffer.find_failure(4, -1) == 3
+    assert buffer.find(0, 1, is_failure) == 1
+    assert buffer.find(1, 1, is_failure) == 3
+    assert buffer.find(3, 1, is_failure) is None
+    assert buffer.find(4, -1, is_failure) == 3
 
 
 def test_a_very_long_line_is_shortened() -> None:
@@ -260,3 +260,17 @@ def test_notices_the_worst_first() -> None:
 def test_plan_in_words() -> None:
     plan = Plan(start=(spec("a"),), stop=(TunnelEntry.of(spec("b"), 1),), keep=(spec("c"),))
     assert plan_summary(plan) == "start 1, stop 1"
+
+
+def test_a_single_change_is_shown_at_once_and_a_stream_in_steps() -> None:
+    pace = Pace()
+    assert all(pace.wait(second * 1.0) == 0 for second in range(20))
+    shown, now, due = 0, 100.0, 0.0
+    while now < 110:
+        if now >= due:
+            wait = pace.wait(now)
+            shown += wait == 0
+            due = now + wait
+        now += 0.05
+    assert 38 <= shown <= 48
+    assert pace.wait(120.0) == 0

@@ -25,7 +25,7 @@ from tunnel_tui.tui.context import Context
 from tunnel_tui.tui.duty import OWN
 from tunnel_tui.tui.engine import Engine
 from tunnel_tui.tui.glyphs import ASCII, UNICODE, choose_glyphs
-from tunnel_tui.tui.inbox import Inbox
+from tunnel_tui.tui.inbox import Inbox, Pace
 from tunnel_tui.tui.messages import (
     BatchFinished,
     ProgressMade,
@@ -89,6 +89,7 @@ class TunnelApp(App[int]):
         self._demo_hint = demo_hint
         self._login_hint = login_hint
         self._inbox = Inbox()
+        self._pace = Pace()
         self._announcer = Announcer(self, wishes.bell)
         self._progress: tuple[str, int, int] | None = None
         self._begun = False
@@ -182,6 +183,10 @@ class TunnelApp(App[int]):
 
     @on(SnapshotTaken)
     def _take_snapshot(self) -> None:
+        wait = self._pace.wait(time.monotonic())
+        if wait > 0:
+            self.set_timer(wait, lambda: self.post_message(SnapshotTaken()))
+            return
         delivery = self._inbox.take()
         if delivery is None:
             self._show_header()

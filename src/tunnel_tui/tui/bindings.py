@@ -37,7 +37,7 @@ ALL = [
 ]
 CONFIG = [
     _key("e", "edit", "edit config", "config.edit", "Edit the config in your editor"),
-    _key("E", "change", "change", "config.change", "Change the selected tunnel in the config", "E"),
+    _key("E", "change", "change", "config.change", "Change it in the config", "E"),
     _key("D", "duplicate", "duplicate", "config.duplicate", "Add another one like it", "D"),
     _key("delete", "delete", "delete", "config.delete", "Delete it (asks first)", "del"),
     _key("i", "import", "import", "config.import", "Take forwards over from the ssh config"),

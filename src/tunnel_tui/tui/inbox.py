@@ -1,6 +1,7 @@
 """Where the engine's thread leaves snapshots for the app: the newest counts, no change is lost."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -47,3 +48,29 @@ class Inbox:
             snapshot, self._snapshot = self._snapshot, None
             changes, self._changes = tuple(self._changes), []
         return Delivery(snapshot, changes) if snapshot else None
+
+
+class Pace:
+    """How often the screen takes in what is new: at once, but not without end.
+
+    A single change must show within a frame. Where changes come in a stream, nobody can read more
+    than a few pictures a second, and drawing them would take the time that keys need.
+    """
+
+    BURST = 6
+    """Snapshots in quick succession that are shown at once."""
+    STEP = 0.25
+    """Seconds between two where there are more."""
+
+    def __init__(self) -> None:
+        self._taken: deque[float] = deque(maxlen=self.BURST)
+
+    def wait(self, now: float) -> float:
+        """Say in how many seconds to look again; 0: now. `now` is of a monotonic clock."""
+        taken = self._taken
+        if len(taken) == self.BURST and now - taken[0] < self.STEP * self.BURST:
+            due = taken[-1] + self.STEP
+            if now < due - 0.005:
+                return due - now
+        taken.append(now)
+        return 0.0

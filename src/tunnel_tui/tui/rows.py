@@ -118,7 +118,9 @@ class RowModel:
             key = status.spec.hash
             if key in rows:
                 continue
-            meter = self._meters.setdefault(key, Meter())
+            meter = self._meters.get(key)
+            if meter is None:
+                meter = self._meters[key] = Meter()
             rate = meter.measure(status, now)
             if status.state is State.RUNNING:
                 self._failures.pop(key, None)
