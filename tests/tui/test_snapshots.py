@@ -1,41 +1,94 @@
 """A few pictures of the whole; regenerate with `pytest --snapshot-update tests/tui`."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from tests.tui.fake import LOG, FakeEngine, showcase
 from tests.tui.support import ENVIRONMENT
+from tunnel_tui.observe.history import Record, Summary
+from tunnel_tui.supervise.hostkeys import ChangedKey
+from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui.app import TunnelApp
 
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> TunnelApp:
-    monkeypatch.setattr(time, "time", lambda: NOW)
-    monkeypatch.setattr("socket.gethostname", lambda: "web-01")
-    engine = FakeEngine(showcase(NOW))
-    engine.logs[engine.statuses[2].spec.hash] = LOG
-    return TunnelApp(engine, environment=ENVIRONMENT)
-
-
-async def settle(pilot: object) -> None:
-    await pilot.pause(0.4)  # type: ignore[attr-defined]
-
+SIZES = [(60, 16), (80, 24), (140, 40), (250, 70)]
+LOOKS = {
+    "true": ENVIRONMENT,
+    "sixteen": {"TERM": "xterm", "LANG": "C.UTF-8"},
+    "plain": {"TERM": "xterm", "NO_COLOR": "1", "LANG": "C.UTF-8"},
+    "ascii": {"TERM": "xterm-256color", "TUNNEL_TUI_ASCII": "1"},
+}
+KEY = ChangedKey(
+    "bastion.lab",
+    "ED25519",
+    "SHA256:Zr0vXxF1mB7T2nY8pL4wE6sD0aK5uJ9gQ1cMq5k9Hj3",
+    "SHA256:q5k9Hj3Zr0vXxF1mB7T2nY8pL4wE6sD0aK5uJ9gQ1cM",
+    "/home/me/.local/state/tunnel-tui/known_hosts",
+    12,
+    True,
+)
 
 Compare = Callable[..., bool]
-Before = Callable[[object], Awaitable[None]]
 
 
-def test_wide(app: TunnelApp, snap_compare: Compare) -> None:
-    assert snap_compare(app, terminal_size=(140, 40), run_before=settle)
+@pytest.fixture(autouse=True)
+def fixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One moment, one time zone, one host."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    monkeypatch.setattr("socket.gethostname", lambda: "web-01")
 
 
-def test_narrow(app: TunnelApp, snap_compare: Compare) -> None:
-    assert snap_compare(app, terminal_size=(80, 24), run_before=settle)
+def make_app(look: str = "true") -> TunnelApp:
+    engine = FakeEngine(showcase(NOW))
+    engine.logs[engine.statuses[2].spec.hash] = LOG
+    dead = Record(NOW - 40, "h", "db-replica", "DEAD", 200, "host-key-changed", "host key changed")
+    engine.more["db-replica"] = Particulars(
+        ((41, "  - name: db-replica"), (42, "    remote_port: 5432"), (43, "    local_port: 5433")),
+        (dead, dead._replace(time=NOW - 7000, state="RUNNING", text="")),
+        Summary(0.984, 2, dead),
+        "",
+        KEY,
+    )
+    return TunnelApp(engine, environment=LOOKS[look])
 
 
-def test_help(app: TunnelApp, snap_compare: Compare) -> None:
-    assert snap_compare(app, terminal_size=(140, 40), press=["question_mark"], run_before=settle)
+def settle(*keys: str) -> Callable[[object], Awaitable[None]]:
+    """Press keys when everything has come, and let what they ask for come."""
+
+    async def run(pilot: object) -> None:
+        await pilot.pause(0.4)  # type: ignore[attr-defined]
+        for key in keys:
+            await pilot.press(key)  # type: ignore[attr-defined]
+        await pilot.pause(0.4)  # type: ignore[attr-defined]
+
+    return run
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_every_size(size: tuple[int, int], snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=size, run_before=settle())
+
+
+@pytest.mark.parametrize("look", ["sixteen", "plain", "ascii"])
+def test_every_look(look: str, snap_compare: Compare) -> None:
+    keys = ("t", "j", "space")
+    assert snap_compare(make_app(look), terminal_size=(80, 24), run_before=settle(*keys))
+
+
+VIEWS: dict[str, Sequence[str]] = {
+    "tree": ("t", "G", "left", "g", "j", "space"),
+    "details": ("d",),
+    "filter": ("slash", *"state:down"),
+    "search": ("l", "slash", *"host", "enter", "z"),
+    "help": ("question_mark",),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view(view: str, snap_compare: Compare) -> None:
+    run = settle(*VIEWS[view])
+    assert snap_compare(make_app(), terminal_size=(140, 40), run_before=run)

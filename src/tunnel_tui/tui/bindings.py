@@ -40,7 +40,7 @@ CONFIG = [
     _key("E", "change", "change", "config.change", "Change it in the config", "E"),
     _key("D", "duplicate", "duplicate", "config.duplicate", "Add another one like it", "D"),
     _key("delete", "delete", "delete", "config.delete", "Delete it (asks first)", "del"),
-    _key("i", "import", "import", "config.import", "Take forwards over from the ssh config"),
+    _key("i", "import", "import", "config.import", "Take over forwards of the ssh config"),
 ]
 ADD = _key("n", "screen.add", "new", "config.add", "Add a tunnel to the config")
 """On the table; in the log, `n` goes to the next match."""
@@ -112,8 +112,8 @@ LOG_SCROLL = [
 SECTIONS = (
     ("The selected tunnel", TUNNEL),
     ("All tunnels", ALL),
-    ("Config", CONFIG),
-    ("Table", TABLE),
+    ("Config", [ADD, *CONFIG]),
+    ("Table", [key for key in TABLE if key is not ADD]),
     ("Views", VIEW),
     ("Log", LOG),
     ("Logins", [*LOGIN, *TERMINAL]),
