@@ -311,6 +311,7 @@ async def test_names_are_literal() -> None:
 
 
 async def test_a_changed_config_offers_its_plan(engine: FakeEngine) -> None:
+    engine.watcher = ""
     async with opened(engine) as (app, pilot):
         engine.plan = Plan(start=(spec("a"), spec("b")))
         engine.publish()
@@ -323,6 +324,7 @@ async def test_a_changed_config_offers_its_plan(engine: FakeEngine) -> None:
 
 
 async def test_a_plan_says_what_and_why(engine: FakeEngine) -> None:
+    engine.watcher = ""
     known = {status.spec.name: status.spec for status in engine.statuses}
     engine.plan = Plan(
         start=(known["db-replica"],),
@@ -336,9 +338,9 @@ async def test_a_plan_says_what_and_why(engine: FakeEngine) -> None:
             await pilot.press("p")
             await pilot.pause()
             assert line_with(app, "stop", "grafana", "no longer in")
-            assert line_with(app, "restart", "metrics")
             assert line_with(app, "p", "apply", "esc")
             if size[1] > 16:
+                assert line_with(app, "restart", "metrics")
                 assert line_with(app, "start", "db-replica", "died: host key changed")
                 assert line_with(app, "login", "hpc-login", "a begins it")
                 assert line_with(app, "keep", "done-hub, git-mirror")
@@ -348,6 +350,7 @@ async def test_a_plan_says_what_and_why(engine: FakeEngine) -> None:
 
 
 async def test_a_plan_that_stops_something_asks_and_names_it(engine: FakeEngine) -> None:
+    engine.watcher = ""
     async with opened(engine) as (app, pilot):
         engine.plan = Plan(stop=(TunnelEntry.of(spec("old-one"), 5),))
         engine.publish()

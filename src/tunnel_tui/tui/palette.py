@@ -6,9 +6,9 @@ from typing import Any
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from tunnel_tui.tui.bindings import ALL, APP, CONFIG, LOG, LOGIN, TUNNEL, VIEW, key_text
+from tunnel_tui.tui.bindings import ADD, ALL, APP, CONFIG, LOG, LOGIN, TUNNEL, VIEW, key_text
 
-ACTIONS = [*TUNNEL, *LOGIN, *ALL, *CONFIG, *VIEW, *LOG, *APP]
+ACTIONS = [*TUNNEL, *LOGIN, *ALL, ADD, *CONFIG, *VIEW, *LOG, *APP]
 HIDDEN = frozenset({"app.palette", "view.back", "view.other-pane"})
 
 

@@ -43,6 +43,8 @@ ON_ROW = (
     "filter",
     "sort",
     "clean_up",
+    "edit",
+    "change",
 )
 FOR_MANY = ("start", "stop", "restart", "log_in")
 IN_PANE = ("back", "follow", "wrap", "next_match", "filter", "zoom", "start", "stop", "restart")

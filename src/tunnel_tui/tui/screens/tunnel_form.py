@@ -163,13 +163,13 @@ class TunnelForm(ModalScreen[Edited | None]):
 
     def _options(self, key: str) -> Sequence[tuple[str, str]]:
         if key == "direction":
-            labels = ("listens at the host (-R)", "listens here (-L)")
+            labels = ("at the host (-R)", "listens here (-L)")
             order = ("remote_to_local", "local_to_remote")
             return [(name, labels[draft.is_inward(name, self._mode)]) for name in order]
         if key == "interactive":
             return [("false", "starts by itself"), ("true", "a person logs in")]
         if key == "check":
-            return [("", "none"), ("tcp", "tcp: ask whether the far service answers")]
+            return [("", "none"), ("tcp", "tcp: does the far end answer?")]
         return ()
 
     def _row(self, key: str, control: Input | Choice) -> ComposeResult:
