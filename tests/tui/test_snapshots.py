@@ -4,9 +4,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from textual.pilot import Pilot
 
 from tests.tui.fake import LOG, FakeEngine, showcase
-from tests.tui.support import ENVIRONMENT
+from tests.tui.support import ENVIRONMENT, text_of
 from tunnel_tui.observe.history import Record, Summary
 from tunnel_tui.supervise.hostkeys import ChangedKey
 from tunnel_tui.supervise.particulars import Particulars
@@ -56,16 +57,28 @@ def make_app(look: str = "true") -> TunnelApp:
     return TunnelApp(engine, environment=LOOKS[look])
 
 
-def settle(*keys: str) -> Callable[[object], Awaitable[None]]:
+def settle(*keys: str) -> Callable[[Pilot[int]], Awaitable[None]]:
     """Press keys when everything has come, and let what they ask for come."""
 
-    async def run(pilot: object) -> None:
-        await pilot.pause(0.4)  # type: ignore[attr-defined]
+    async def run(pilot: Pilot[int]) -> None:
+        await rest(pilot)
         for key in keys:
-            await pilot.press(key)  # type: ignore[attr-defined]
-        await pilot.pause(0.4)  # type: ignore[attr-defined]
+            await pilot.press(key)
+        await rest(pilot)
 
     return run
+
+
+async def rest(pilot: Pilot[int]) -> None:
+    """Wait until no worker runs and the screen stays as it is for a while."""
+    before, same, end = [""], 0, time.monotonic() + 20
+    while same < 6:
+        await pilot.pause(0.1)
+        busy = any(not worker.is_finished for worker in pilot.app.workers)
+        now = text_of(pilot.app)
+        same = same + 1 if now == before and not busy else 0
+        before = now
+        assert time.monotonic() < end, "the screen does not come to rest"
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
