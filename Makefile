@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format image screenshots clean
+.PHONY: help demo run test check lint format image screenshots clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -24,13 +24,15 @@ test: $(VENV)/.dev  ## run all tests; TESTS=tests/unit for some of them
 	scripts/install-test-packages
 	$(PYTEST) $(TESTS)
 
-check: $(VENV)/.dev  ## format, lint, types, import contracts, fast tests
+check: lint  ## lint, and the fast tests
+	$(PYTEST) tests/unit tests/tui
+
+lint: $(VENV)/.dev  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile
-	$(PYTEST) tests/unit tests/tui
 
 format: $(VENV)/.dev  ## put the code into shape
 	$(BIN)/ruff format .
