@@ -68,6 +68,8 @@ def test_a_removed_tunnel_is_taken_out_by_itself(tmp_path: Path, open_engine: En
     settings = settle(tmp_path)
     _, seen = open_engine(settings)
     wait(lambda: seen and seen[-1].watcher == OWN, "on watch")
+    log = Path(settings.data_dir) / "watcher.log"
+    wait(lambda: log.exists() and "event=adopted" in log.read_text(), "the file is in force")
     known = seen[-1].config.tunnels[0]
     line = (known.remote_host, known.remote_port, known.local_port, "remote_to_local")
     entry = "\t".join((*line, known.name, known.hash, "999999")) + "\n"
