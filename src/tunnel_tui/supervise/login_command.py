@@ -7,6 +7,7 @@ from tunnel_tui.errors import ConfigError, SpawnError
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.command import (
+    SECRETS,
     STATE_VARIABLE,
     Command,
     forward_of,
@@ -47,7 +48,7 @@ def build_login(settings: Settings, spec: TunnelSpec, environment: Mapping[str, 
     for option in options:
         arguments += ("-o", option)
     arguments += (*_config(settings), "--", spec.remote_host)
-    surroundings = dict(environment)
+    surroundings = {key: value for key, value in environment.items() if key not in SECRETS}
     # A graphical askpass would hide the prompt from the person at this terminal (ssh(1)).
     surroundings["SSH_ASKPASS_REQUIRE"] = "never"
     surroundings[LOGIN_VARIABLE] = spec.remote_host
