@@ -139,7 +139,14 @@ def _check_operands(arguments: Arguments) -> None:
     if given > len(operands) and not repeats:
         extra = arguments.operands[len(operands)]
         subject = f"{arguments.name} does not take" if arguments.name else "unexpected:"
-        raise UsageError(f"{subject} {extra!r}", usage(arguments.name))
+        single = f"{arguments.name}-tunnel"
+        if single in COMMANDS:
+            import shlex
+
+            hint = f"one tunnel: tunnel-tui {single} {shlex.quote(extra)}"
+        else:
+            hint = usage(arguments.name)
+        raise UsageError(f"{subject} {extra!r}", hint)
 
 
 def _unknown_command(name: str) -> UsageError:

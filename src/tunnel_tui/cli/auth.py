@@ -69,7 +69,7 @@ def _bring_up(context: Context, spec: TunnelSpec) -> list[Outcome]:
     except TunnelTuiError as error:
         return [failed(spec, error)]
     others = siblings(context.settings, spec, context.config.tunnels)
-    if others and _wanted(context, spec, others):
+    if others and _wanted(context, spec, others, logged_in=first is not None):
         for other in others:
             try:
                 outcomes.append(attach(context.settings, other))
@@ -78,10 +78,20 @@ def _bring_up(context: Context, spec: TunnelSpec) -> list[Outcome]:
     return outcomes
 
 
-def _wanted(context: Context, spec: TunnelSpec, others: Sequence[TunnelSpec]) -> bool:
-    """Ask whether the other tunnels of the host shall come up on the same login."""
+def _wanted(
+    context: Context, spec: TunnelSpec, others: Sequence[TunnelSpec], *, logged_in: bool
+) -> bool:
+    """Ask whether the other tunnels of the host shall come up on the same login.
+
+    What was decided once and for all is not asked.
+    """
     if context.arguments.flag(ALL) or context.arguments.flag(YES):
         return True
+    from tunnel_tui.supervise.preferences import Siblings, siblings_after_login
+
+    decided = siblings_after_login(context.settings)
+    if decided is Siblings.NEVER or (decided is Siblings.ALWAYS and logged_in):
+        return decided is Siblings.ALWAYS
     if not sys.stdin.isatty():
         return False
     count = len(others)

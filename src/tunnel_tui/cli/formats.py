@@ -89,7 +89,7 @@ def status_record(status: TunnelStatus, mode: DirectionMode) -> dict[str, object
         ssh_pid=status.ssh_pid,
         since=status.since,
         reconnects=status.reconnects,
-        confirmed=status.confirmed,
+        confirmed=status.confirmed if status.state is State.RUNNING else None,
         traffic=status.traffic and status.traffic._asdict(),
     )
     return record

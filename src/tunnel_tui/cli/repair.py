@@ -10,9 +10,13 @@ from tunnel_tui.cli.report import report
 def validate(context: Context) -> int:
     """Print every mistake of the file at once, with its line; code 1 if any is fatal."""
     from tunnel_tui.config.sshconfig import check_hosts
+    from tunnel_tui.config.validate import same_names
 
     output, config = context.output, context.config
-    warnings = check_hosts(config.file, config.tunnels, context.settings.ssh_config_file)
+    warnings = [
+        *same_names(config.file, config.tunnels),
+        *check_hosts(config.file, config.tunnels, context.settings.ssh_config_file),
+    ]
     if context.arguments.flag(JSON):
         problems = [problem_record(problem) for problem in (*config.problems, *warnings)]
         output.json({"file": config.file, "valid": config.valid, "problems": problems})

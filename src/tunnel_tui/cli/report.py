@@ -36,13 +36,20 @@ def print_outcomes(context: Context, outcomes: Sequence[Outcome]) -> int:
     if arguments.flag(JSON):
         output.json([outcome._asdict() for outcome in outcomes])
     elif not arguments.flag(QUIET):
-        told = [o for o in outcomes if o.ok and o.verb not in _SILENT_VERBS]
+        told = [o for o in outcomes if o.ok and (o.verb not in _SILENT_VERBS or _explains(o))]
         output.lines(map(_line, told))
     bad = [outcome for outcome in outcomes if not outcome.ok]
     for outcome in bad:
         subject = f"{outcome.name}: " if outcome.name else ""
-        output.error(subject + (outcome.message or outcome.verb), outcome.advice)
+        message = outcome.message or outcome.verb
+        # The title of an error may begin with the name already.
+        output.error(subject + message.removeprefix(subject), outcome.advice)
     return len(bad)
+
+
+def _explains(outcome: Outcome) -> bool:
+    """Say whether it is told why something was kept that might have been changed."""
+    return outcome.verb == "kept" and bool(outcome.message)
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

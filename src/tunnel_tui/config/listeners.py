@@ -59,10 +59,11 @@ def _same_place(one: Forward, first: TunnelSpec, other: Forward, second: TunnelS
         return False
     if not one.listens_here and first.remote_host != second.remote_host:
         return False
-    return _overlap(one.listener, other.listener)
+    return overlap(one.listener, other.listener)
 
 
-def _overlap(one: Endpoint, other: Endpoint) -> bool:
+def overlap(one: Endpoint, other: Endpoint) -> bool:
+    """Tell whether two listeners of the same machine exclude each other."""
     if one.path or other.path:
         return one.path == other.path
     if one.port != other.port:

@@ -18,6 +18,7 @@ class Report:
     def fatal(self, line: int, key: str, message: str, value: str = "", allowed: str = "") -> None:
         """Note a mistake with which the file cannot be put into force."""
         shown = value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"
+        allowed = "" if allowed in message else allowed
         self.problems.append(Problem(self.file, line, key, message, shown, allowed))
 
     def warning(self, line: int, key: str, message: str, allowed: str = "") -> None:

@@ -1,10 +1,12 @@
 """Every check of a configuration, all mistakes at once: tree → specs and problems."""
 
+from collections.abc import Sequence
+
 from tunnel_tui.config.item import read_item, read_keys
 from tunnel_tui.config.listeners import shared_listeners
 from tunnel_tui.config.nodes import Collection, Node, describe, is_null, line_of, resolve
 from tunnel_tui.config.report import Report
-from tunnel_tui.model import DirectionMode, TunnelSpec
+from tunnel_tui.model import DEFAULT_NAME, DirectionMode, Problem, TunnelSpec
 
 
 def read_document(
@@ -28,6 +30,22 @@ def read_document(
     specs = _without_duplicates(report, _read_list(report, pairs["tunnels"]))
     report.problems += shared_listeners(report.file, specs, mode)
     return specs
+
+
+def same_names(file: str, specs: Sequence[TunnelSpec]) -> list[Problem]:
+    """Warn of each tunnel that shares its name with an earlier one; `unnamed` is no name."""
+    first: dict[str, TunnelSpec] = {}
+    return [
+        Problem(
+            file,
+            spec.line,
+            spec.name,
+            f"is named twice (first on line {owner.line}); use the hash to address them",
+            fatal=False,
+        )
+        for spec in specs
+        if spec.name != DEFAULT_NAME and (owner := first.setdefault(spec.name, spec)) is not spec
+    ]
 
 
 def _read_list(report: Report, node: Node) -> list[TunnelSpec]:

@@ -21,6 +21,8 @@ _ORDINARY_HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_][A-Za
 _ORDINARY_ENDPOINT = re.compile(
     r"(?:[0-9]{1,3}\.[0-9.]+:|[A-Za-z_][A-Za-z0-9_.-]*:)?([1-9][0-9]{0,4})"
 )
+_TELLING = ("expected ", "from 1 to 65535", "[address]:port")
+"""A message with one of these says already what is allowed."""
 _SEPARATORS = "\u2028\u2029" + SUBSTITUTE
 _SHELL_CHARACTERS = frozenset("'`\";&<>|(){}")
 _RESERVED_OPTIONS = {
@@ -117,7 +119,9 @@ def check_endpoint(text: str) -> Mistake | None:
     try:
         endpoint = parse_endpoint(text)
     except ValueError as error:
-        return Mistake(str(error), ENDPOINT_ALLOWED)
+        message = str(error)
+        told = any(words in message for words in _TELLING)
+        return Mistake(message, "" if told else ENDPOINT_ALLOWED)
     if endpoint.path:
         if len(endpoint.path.encode("utf-8", "replace")) > MAX_SOCKET_PATH:
             return Mistake(f"a socket path has at most {MAX_SOCKET_PATH} bytes", ENDPOINT_ALLOWED)

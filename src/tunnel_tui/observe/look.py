@@ -114,7 +114,8 @@ class Look:
         stands, confirmed = self._stands(subject, run)
         if not stands:
             return self._starting(spec, subject, run)
-        since = self.observer.past(spec, subject.forward).down_since if subject.login else None
+        # A login may be older than what rides on it: a tunnel is up since it was attached.
+        since = self.observer.past(spec, subject.forward).begun if subject.login else None
         status = TunnelStatus(
             spec,
             State.RUNNING,

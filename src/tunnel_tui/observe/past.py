@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tunnel_tui.model import Reason, TunnelSpec
-from tunnel_tui.observe.reasons import attempts_of, find_reason, succeeded
+from tunnel_tui.observe.reasons import attempts_of, begins_run, find_reason, succeeded
 
 _STAMP = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) ")
 _ENDED = ("ssh exited", "; autossh exiting", "received signal to exit")
@@ -22,6 +22,7 @@ class Past(NamedTuple):
         attempts: connections begun since then (since the start, if it never stood).
         down_since: epoch seconds when it fell, or when the first attempt began.
         ended: epoch seconds of autossh's last words about an end.
+        begun: epoch seconds of our last start of this tunnel; None where the lines lack it.
     """
 
     reason: Reason | None = None
@@ -30,6 +31,7 @@ class Past(NamedTuple):
     attempts: int = 0
     down_since: float | None = None
     ended: float | None = None
+    begun: float | None = None
 
 
 def tell(
@@ -53,6 +55,7 @@ def tell(
         begun - before,
         next((moment for moment in first if moment), None),
         next((moment for moment in reversed(ends) if moment), None),
+        next((stamp(line) for line in reversed(lines) if begins_run(line)), None),
     )
 
 

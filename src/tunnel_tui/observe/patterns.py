@@ -288,8 +288,12 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         Code.FORWARDING_REFUSED,
-        ("disabled port forwarding", "port forwarding refused"),
-        r"Remote: (?P<why>Server has disabled port forwarding|port forwarding refused)",
+        ("Remote: ", "forwarding is"),
+        # The server's own remark, or its banner where the forward was refused after it.
+        r"Remote: (?P<why>Server has disabled port forwarding|(?i:port forwarding (?:is )?"
+        r"(?:refused|disabled|denied|prohibited|not (?:allowed|permitted))))"
+        r"|^.*(?i:port forwarding is (?:disabled|denied|not (?:allowed|permitted)))"
+        r"(?=[\s\S]*remote port forwarding failed)",
         "the server forbids this forward",
         "its owner must allow it: AllowTcpForwarding, PermitListen in sshd_config, or "
         "authorized_keys",

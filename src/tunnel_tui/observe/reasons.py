@@ -114,6 +114,11 @@ def partly_bound(line: str, spec: TunnelSpec | None = None) -> Reason:
     )
 
 
+def begins_run(line: str) -> bool:
+    """Tell whether we wrote this line at the start of a tunnel."""
+    return _OUR_START.match(line) is not None
+
+
 def attempts_of(lines: Sequence[str]) -> list[Sequence[str]]:
     """Split the last run of a log into its connection attempts, oldest first."""
     run = _last_run(lines)
@@ -137,7 +142,7 @@ def _after_success(attempt: Sequence[str], remote: bool | None) -> int:
 def _last_run(lines: Sequence[str]) -> Sequence[str]:
     begin = 0
     for number in range(len(lines) - 1, -1, -1):
-        if _OUR_START.match(lines[number]):
+        if begins_run(lines[number]):
             begin = number + 1
             break
     return [line.rstrip("\r") for line in lines[begin:]]

@@ -13,6 +13,7 @@ from tunnel_tui.supervise import riding
 from tunnel_tui.supervise.family import Census
 from tunnel_tui.supervise.fate import Fate, ProgressCallback, conclude, fate_of, outcome_of
 from tunnel_tui.supervise.launch import is_running, launch
+from tunnel_tui.supervise.rivals import Rivals
 from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT, Pending, caretaker, leave
 from tunnel_tui.system import spawn
 
@@ -64,6 +65,7 @@ class _Batch:
         self._cancel = cancel
         self._outcomes: dict[int, Outcome] = {}
         self._pending: dict[int, Pending] = {}
+        self._rivals = Rivals(settings, ())
 
     def run(self) -> list[Outcome]:
         try:
@@ -79,7 +81,9 @@ class _Batch:
     def _start_all(self) -> None:
         census: Census | None = None
         # A quick look to spare those that run a slot; under its lock each is looked at again.
-        entries = {entry.hash: (entry,) for entry in self._state.read().entries}
+        known = self._state.read().entries
+        entries = {entry.hash: (entry,) for entry in known}
+        self._rivals = Rivals(self._settings, known)
         for number, spec in enumerate(self._specs):
             if self._cancelled():
                 self._done(number, _skipped(spec, "cancelled"))
@@ -106,11 +110,13 @@ class _Batch:
             if running is not None:
                 self._done(number, running)
                 return
+            self._rivals.check(spec)
             slot = self._slot()
             outcome, started = launch(self._settings, spec, census, again=self._again)
             if started is None:
                 self._done(number, outcome)
                 return
+            self._rivals.add(TunnelEntry.of(spec, started.pid))
             self._pending[number] = Pending(outcome, started, slot)
             slot = None
             if self._wait <= 0:

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 
 from tunnel_tui.errors import LockHeldError
-from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
+from tunnel_tui.model import Outcome, State, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.observe.status import Observer
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
+from tunnel_tui.supervise.revive import AGAIN
 from tunnel_tui.supervise.settling import settle_logins, unlink_stale_sockets
 from tunnel_tui.supervise.stopping import delete_log
+from tunnel_tui.supervise.watchlock import watcher_state
 from tunnel_tui.system import proc
 
 _LOCK_TIMEOUT = 20.0
@@ -31,7 +34,7 @@ def clean_up(settings: Settings, specs: Sequence[TunnelSpec]) -> list[Outcome]:
     """
     state = StateFile(settings.state_file)
     outcomes = _repair(state)
-    outcomes += _remove_dead(settings, state)
+    outcomes += _remove_dead(settings, state, specs)
     outcomes += _settle_tagged(settings, state, specs)
     outcomes += settle_logins(settings, state, specs)
     outcomes += unlink_stale_sockets(settings)
@@ -69,11 +72,18 @@ def _shown(line: str) -> str:
     return repr(text)
 
 
-def _remove_dead(settings: Settings, state: StateFile) -> list[Outcome]:
+def _remove_dead(
+    settings: Settings, state: StateFile, specs: Sequence[TunnelSpec]
+) -> list[Outcome]:
     outcomes = []
     census: Census | None = None
+    revived = _revived(settings, specs)
     for entry in state.read().entries:
         if registered(entry):
+            continue
+        if entry.hash in revived:
+            message = "the watcher tries it again"
+            outcomes.append(Outcome(entry.hash, entry.name, True, "kept", message))
             continue
         census = census or Census(settings)
         try:
@@ -84,6 +94,24 @@ def _remove_dead(settings: Settings, state: StateFile) -> list[Outcome]:
         except LockHeldError as error:
             outcomes.append(Outcome(entry.hash, entry.name, False, "failed", str(error)))
     return outcomes
+
+
+def _revived(settings: Settings, specs: Sequence[TunnelSpec]) -> set[str]:
+    """Name (by hash) the dead tunnels that a watcher is about to start again.
+
+    It does so only while they have an entry: without one, somebody has stopped them.
+    """
+    if not watcher_state(settings).running:
+        return set()
+    return {
+        status.spec.hash
+        for status in Observer(settings).observe(specs)
+        if status.configured
+        and not status.spec.interactive
+        and status.state is State.DEAD
+        and status.reason is not None
+        and status.reason.code in AGAIN
+    }
 
 
 def _bury(settings: Settings, entry: TunnelEntry, census: Census) -> Outcome:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
@@ -11,6 +11,7 @@ from tunnel_tui.errors import (
     SpawnError,
 )
 from tunnel_tui.model import Forward, Outcome, TunnelEntry, TunnelSpec
+from tunnel_tui.observe import identity
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.command import build_command, forward_of
@@ -115,7 +116,7 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
     forward = forward_of(settings, spec)
     command = build_command(settings, spec, os.environ)
     if forward.listens_here:
-        check_listener(spec, forward)
+        check_listener(spec, forward, state.read().entries)
     _make_directories(settings)
     path = settings.log_file(spec.hash)
     log = open_log(path)
@@ -183,8 +184,8 @@ def write_line(log: int, text: str) -> None:
     os.write(log, line.encode("utf-8", "replace"))
 
 
-def check_listener(spec: TunnelSpec, forward: Forward) -> None:
-    """See that ssh can listen where the tunnel wants to.
+def check_listener(spec: TunnelSpec, forward: Forward, entries: Sequence[TunnelEntry] = ()) -> None:
+    """See that ssh can listen where the tunnel wants to; `entries` tell which tunnel is there.
 
     Raises:
         PortBusyError: another process listens there; the detail names it.
@@ -199,6 +200,13 @@ def check_listener(spec: TunnelSpec, forward: Forward) -> None:
     holder = sockets.port_holder(host, port)
     if holder is None:  # gone this moment, or it does not listen yet: ssh will say
         return
+    ours = _tunnel_of(holder.pid, port, entries) if holder.pid else None
+    if ours is not None:
+        raise PortBusyError(
+            f"{spec.name}: local port {port} is in use",
+            f"{holder.address} is held by your tunnel {ours.name} (pid {holder.pid})",
+            "change local_port of one of them",
+        )
     who = (
         f"pid {holder.pid} ({holder.command})" if holder.pid else "a process not visible from here"
     )
@@ -207,3 +215,16 @@ def check_listener(spec: TunnelSpec, forward: Forward) -> None:
         f"{holder.address} is held by {who} of user {holder.user}",
         "stop that process, or change local_port",
     )
+
+
+def _tunnel_of(pid: int, port: int, entries: Sequence[TunnelEntry]) -> TunnelEntry | None:
+    """Find the tunnel whose ssh (or login) is process `pid`."""
+    tag = identity.tag_of(proc.command_line(pid))
+    found = [entry for entry in entries if entry.hash == tag or entry.pid == pid]
+    # Several tunnels may ride on one login: the port tells which.
+    exact = (e for e in found if str(port) in (_port(e.local_port), _port(e.remote_port)))
+    return next(exact, found[0] if found else None)
+
+
+def _port(endpoint: str) -> str:
+    return endpoint.rpartition(":")[2]

@@ -1,6 +1,7 @@
 """A login: a person at a prompt, one at a time for each remote host, and what comes of it."""
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -20,6 +21,7 @@ PROMPT_TIMEOUT = 120.0
 _STANDS_WITHIN = 3.0
 _ANSWERED_WRONGLY = frozenset({ReasonCode.PERMISSION_DENIED, ReasonCode.TOO_MANY_FAILURES})
 _ANSWER_AGAIN = "look at password and code (a code may count only once), then log in again"
+_METHODS = re.compile(r"Permission denied \((?P<methods>[^)]*)\)")
 
 
 class Login:
@@ -96,13 +98,21 @@ class Login:
     def reason(self, lines: Sequence[str]) -> Reason | None:
         """Say why a login failed, from the lines that ssh left on the terminal."""
         reason = find_reason([sanitise(line) for line in lines], self.spec)
-        if reason is not None and reason.code in _ANSWERED_WRONGLY:
+        if reason is not None and reason.code in _ANSWERED_WRONGLY and _asks(reason):
             return reason._replace(advice=_ANSWER_AGAIN)
         return reason
 
     def close(self) -> None:
         """Let others log in; what came of this login stays."""
         self._lock.release()
+
+
+def _asks(reason: Reason) -> bool:
+    """Say whether the host takes what a person types; else its keys are what matters."""
+    found = _METHODS.search(reason.evidence)
+    return found is None or any(
+        method in found["methods"] for method in ("password", "keyboard-interactive")
+    )
 
 
 def _who(lock: str) -> str:

@@ -33,9 +33,9 @@ def find_tunnel(
         return next(iter(matches.values()))
     if matches:
         lines = "\n".join(f"  {tunnel.hash}  {tunnel.name}" for tunnel in matches.values())
-        raise AmbiguousTunnelError(
-            f"{text!r} names {len(matches)} tunnels", f"\n{lines}\n", "use more digits of the hash"
-        )
+        by_name = any(tunnel.name == text for tunnel in matches.values())
+        advice = "name it by its hash" if by_name else "use more digits of the hash"
+        raise AmbiguousTunnelError(f"{text!r} names {len(matches)} tunnels", f"\n{lines}\n", advice)
     raise UnknownTunnelError(f"no tunnel is called {text!r}", "", _advice(text, digits, known))
 
 

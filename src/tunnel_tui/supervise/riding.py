@@ -62,7 +62,7 @@ def attach(settings: Settings, spec: TunnelSpec) -> Outcome:
                 f"nobody is logged in to {spec.remote_host}",
                 f"log in with: tunnel-tui auth {spec.hash[:8]}",
             )
-        adopted = _holds_already(settings, spec, master)
+        adopted = _holds_already(settings, spec, master, state.read().entries)
         if not adopted:
             request(settings, spec, settings.login_socket(spec.remote_host), "forward")
         _register(settings, state, spec, master)
@@ -141,7 +141,9 @@ def _running(state: StateFile, spec: TunnelSpec) -> Outcome | None:
     return None
 
 
-def _holds_already(settings: Settings, spec: TunnelSpec, master: ProcessStat) -> bool:
+def _holds_already(
+    settings: Settings, spec: TunnelSpec, master: ProcessStat, entries: Sequence[TunnelEntry]
+) -> bool:
     """Find a forward that stands although its entry was lost; see that others' ports are free."""
     forward = forward_of(settings, spec)
     if not forward.listens_here:
@@ -151,7 +153,7 @@ def _holds_already(settings: Settings, spec: TunnelSpec, master: ProcessStat) ->
         holder = sockets.port_holder(listener.bind_host, listener.port)
         if holder is not None and holder.pid == master.pid:
             return True
-    launch.check_listener(spec, forward)
+    launch.check_listener(spec, forward, entries)
     return False
 
 

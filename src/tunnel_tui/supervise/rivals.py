@@ -1,0 +1,53 @@
+"""Tunnels that listen at the same place here: the first of them wins, before any has bound."""
+
+from collections.abc import Iterable
+
+from tunnel_tui.config.listeners import overlap
+from tunnel_tui.errors import PortBusyError
+from tunnel_tui.model import Endpoint, TunnelEntry, TunnelSpec
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.family import registered
+
+
+class Rivals:
+    """The local listeners of the tunnels that run or have just been started."""
+
+    def __init__(self, settings: Settings, entries: Iterable[TunnelEntry]) -> None:
+        self._mode = settings.direction_mode
+        self._taken: dict[object, list[tuple[Endpoint, TunnelEntry]]] = {}
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: TunnelEntry) -> None:
+        """Take note of a tunnel that has a process."""
+        listener = self._listener(entry.spec())
+        if listener is not None:
+            self._taken.setdefault(listener.path or listener.port, []).append((listener, entry))
+
+    def check(self, spec: TunnelSpec) -> None:
+        """See that no other live tunnel of ours wants to listen where `spec` does.
+
+        Its ssh may still be on its way to the server: then nobody listens there yet.
+
+        Raises:
+            PortBusyError: one does; the detail names it.
+        """
+        listener = self._listener(spec)
+        if listener is None:
+            return
+        for other, entry in self._taken.get(listener.path or listener.port, ()):
+            if entry.hash == spec.hash or not overlap(listener, other) or not registered(entry):
+                continue
+            place = listener.path or f"local port {listener.port}"
+            raise PortBusyError(
+                f"{spec.name}: {place} is in use",
+                f"the same listener as your tunnel {entry.name} (pid {entry.pid})",
+                "change local_port of one of them",
+            )
+
+    def _listener(self, spec: TunnelSpec) -> Endpoint | None:
+        try:
+            forward = spec.forward(self._mode)
+        except ValueError:  # an entry of the state file may say anything
+            return None
+        return forward.listener if forward.listens_here else None
