@@ -189,8 +189,12 @@ class Container:
         return found[0]
 
     def kill_watcher(self) -> None:
+        """`kill -9` it."""
+        self.kill_process(self.watcher())
+
+    def kill_process(self, process: Process) -> None:
         """`kill -9`, by root inside."""
-        status = Path(f"/proc/{self.watcher().pid}/status").read_text()
+        status = Path(f"/proc/{process.pid}/status").read_text()
         inside = re.search(r"NSpid:.*\s(\d+)$", status, re.MULTILINE)
         assert inside
         assert int(inside[1]) > 1

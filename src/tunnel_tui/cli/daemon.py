@@ -25,18 +25,24 @@ def daemon(context: Context) -> int:
         UsageError: two options contradict each other.
     """
     from tunnel_tui import __version__
+    from tunnel_tui.cli.serve_child import take_server
     from tunnel_tui.supervise.watcher import Watcher
     from tunnel_tui.supervise.watchlog import DescriptorSink, WatchLog
 
     log = WatchLog(DescriptorSink(1))
+    server = take_server(context.settings, os.environ, log)
     watcher = Watcher(context.settings, log, begin=_begin(context), kind="daemon")
     told = _Told(watcher)
     with told:
         watcher.start()
         log.info("watching", version=__version__, pid=os.getpid(), begin=_begin(context).value)
+        if server is not None:
+            server.start()
         why = told.wait()
         keep = context.arguments.flag(KEEP) or not why
         log.info("ending", signal=why or "terminal closed", tunnels="kept" if keep else "stopped")
+        if server is not None:
+            server.stop()
         fine = watcher.stop(stop_tunnels=not keep)
     log.info("ended")
     return codes.OK if fine else codes.PARTIAL

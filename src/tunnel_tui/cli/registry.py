@@ -214,7 +214,8 @@ COMMANDS: dict[str, Command] = {
         "Only what changed in the file is touched; a file with mistakes changes nothing.\n"
         "A server that is away is tried every 6 seconds or less, by one of its tunnels for all;\n"
         "other failures after 1 to 60 seconds. A refused key (after 3 attempts at most), a\n"
-        "changed host key, a forbidden forward or a bad option waits for a person.",
+        "changed host key, a forbidden forward or a bad option waits for a person.\n"
+        "With API_ENABLE=true and an API_KEY it keeps `serve --host 0.0.0.0` running beside it.",
         resident=True,
     ),
     "serve": Command(
