@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PINS := constraints.txt pyproject.toml scripts/make-venv
 PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips
 TESTS ?= tests
+# Most tests wait for ssh and for timers more than they compute.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check lint format image screenshots clean
@@ -22,7 +24,8 @@ run: $(VENV)/.demo  ## open the app on your configuration; ARGS="status" runs a 
 
 test: $(VENV)/.dev  ## run all tests; TESTS=tests/unit for some of them
 	scripts/install-test-packages
-	$(PYTEST) $(TESTS)
+	$(PYTEST) -n $(JOBS) --dist loadfile -m "not container and not alone" $(TESTS)
+	$(PYTEST) -m "container or alone" $(TESTS) || test $$? -eq 5
 
 check: lint  ## lint, and the fast tests
 	$(PYTEST) tests/unit tests/tui

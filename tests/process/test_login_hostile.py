@@ -14,7 +14,7 @@ from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
 
 pytest.importorskip("asyncssh")
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.alone]
 
 
 @pytest.fixture

@@ -106,6 +106,7 @@ def test_the_way_up_and_down(
     )
 
 
+@pytest.mark.alone
 def test_a_death_is_told_within_milliseconds(lab: Lab, watch: Callable[[], Watched]) -> None:
     spec = inward(lab.echo.port, free_port())
     lab.home.write_config(as_yaml(spec))
@@ -230,6 +231,7 @@ class TestConfiguration:
         wait_until(lambda: watched.last.plan is None)
 
 
+@pytest.mark.alone
 def test_a_quiet_machine_costs_next_to_nothing(lab: Lab, watch: Callable[[], Watched]) -> None:
     specs = [inward(1000 + n, free_port(), name=f"t{n}") for n in range(50)]
     lab.home.write_config(as_yaml(*specs))

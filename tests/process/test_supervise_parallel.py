@@ -22,7 +22,7 @@ from tunnel_tui.supervise.apply import apply_plan, plan_changes
 from tunnel_tui.supervise.lifecycle import start_tunnels, stop_tunnels
 from tunnel_tui.system import proc
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.alone]
 
 PROGRAM = """
 import os, sys

@@ -363,6 +363,7 @@ def test_more_processes_than_descriptors(start, monkeypatch):
     events.close()
 
 
+@pytest.mark.alone
 def test_death_is_noticed_within_milliseconds(start):
     events = Events()
     pids = [start() for _ in range(20)]

@@ -21,7 +21,7 @@ from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.supervise import upkeep
 from tunnel_tui.supervise.lifecycle import stop_tunnel
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.alone]
 
 RunDaemon = Callable[..., Daemon]
 MakeSshd = Callable[..., Sshd]
@@ -258,3 +258,20 @@ def test_the_kernel_announces_new_addresses() -> None:
     if "unshare failed" in told.stderr:
         pytest.skip("no network namespaces here")
     assert told.stdout.split() == ["True", "False"], told.stderr
+
+
+def test_a_server_that_forbids_the_forward_is_not_asked_again(
+    lab: Lab, run_daemon: RunDaemon, make_sshd: MakeSshd
+) -> None:
+    lab.home.add_host("closed", make_sshd(AllowTcpForwarding="no").port)
+    spec = outward(lab.echo.port, free_port(), host="closed")
+    lab.home.write_config(as_yaml(spec))
+    daemon = run_daemon()
+    wait_until(lambda: state_of(lab.home, spec) is State.DEAD, 15, what="the refusal")
+    reason = status_of(lab.home, spec).reason
+    assert reason is not None
+    assert reason.code is ReasonCode.FORWARDING_REFUSED
+    tries = lab.home.log(spec.hash).count("starting ssh")
+    time.sleep(3.0)  # a first try again would come within two seconds
+    assert lab.home.log(spec.hash).count("starting ssh") == tries
+    assert daemon.lines("trying-again") == []

@@ -584,6 +584,7 @@ def test_reading_imports_nothing_that_start_up_would_feel() -> None:
     assert HEAVY.isdisjoint(output.split())
 
 
+@pytest.mark.alone
 def test_checking_two_hundred_tunnels_costs_less_than_constructing_them() -> None:
     items = "".join(
         f'  - name: "tunnel-{n}"\n    remote_host: "user@host{n % 9}"\n    remote_port: {n + 1}\n'

@@ -168,6 +168,7 @@ def test_ten_megabytes_at_once_are_sliced_too():
     assert time.thread_time() - begin < SLICE
 
 
+@pytest.mark.alone
 def test_plain_text_is_at_least_as_fast_as_seventy_percent_of_pyte():
     line = b"The quick brown fox jumps over the lazy dog, 0123456789 times and more text.\r\n"
     data = line * 2000
