@@ -78,6 +78,13 @@ def test_suggestions_name_what_is_near():
     assert "--follow" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["start", "stop", "restart"])
+def test_all_at_once_points_to_the_command_for_one(name):
+    with pytest.raises(UsageError) as caught:
+        parse([name, "my tunnel"])
+    assert f"tunnel-tui {name}-tunnel 'my tunnel'" in caught.value.hint
+
+
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_row_of_the_table_leads_to_a_function(name):
     command = COMMANDS[name]

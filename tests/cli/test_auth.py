@@ -14,6 +14,7 @@ from tests.support.sshd import Keys
 from tests.support.tmux import Tmux
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
+from tunnel_tui.supervise.preferences import Siblings, remember_siblings
 
 pytestmark = pytest.mark.process
 
@@ -82,6 +83,16 @@ def test_no_leaves_the_others_alone(site: Site) -> None:
         assert end_of(terminal) == 0
     assert site.answers(site.specs[0])
     assert not site.answers(site.specs[1])
+
+
+@pytest.mark.parametrize("decided", ["always", "never"])
+def test_what_was_decided_about_the_others_is_not_asked(site: Site, decided: str) -> None:
+    remember_siblings(site.home.settings, Siblings(decided))
+    with site.terminal("auth", "behind-0") as terminal:
+        answer(site, terminal)
+        assert end_of(terminal) == 0
+        assert "more tunnels through" not in terminal.everything
+    assert [site.answers(spec) for spec in site.specs] == [True, *[decided == "always"] * 2]
 
 
 def test_all_asks_each_host_once(lab: Lab, bastion: PamSshd, person: Person) -> None:

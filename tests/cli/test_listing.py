@@ -180,6 +180,26 @@ def test_validate_prints_every_mistake_with_its_line(home: Home):
     assert sum(problem["fatal"] for problem in report["problems"]) == 12
 
 
+def test_validate_warns_of_a_name_given_twice(home: Home):
+    item = "  - {name: twin, remote_host: h, remote_port: 1, local_port: %d}\n"
+    home.write_config("tunnels:\n" + item % 8001 + item % 8002)
+    result = home.cli("validate")
+    assert result.returncode == 0
+    assert ":3: twin: is named twice (first on line 2); use the hash" in result.stderr
+    assert result.stderr.count("named twice") == 1
+
+
+def test_validate_says_once_what_is_allowed(home: Home):
+    item = "  - {name: a, remote_host: h, remote_port: %s, local_port: 8001}\n"
+    home.write_config("tunnels:\n" + item % "http" + item % "99999" + item % '":80"')
+    errors = home.cli("validate").stderr.splitlines()
+    said = [line for line in errors if line.startswith("ERROR: ")]
+    assert len(said) == 3
+    assert said[0].count("a socket path") == 1
+    assert said[1].count("from 1 to 65535") == 1
+    assert "a socket path" in said[2], "the message alone does not tell"
+
+
 def test_list_shows_what_is_fine_and_fails(home: Home):
     home.write_config(GOOD + "  - name: bad\n    remote_host: h\n")
     result = home.cli("list")

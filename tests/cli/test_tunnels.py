@@ -159,6 +159,23 @@ def test_a_busy_port_names_its_holder(lab: Lab, web: Item):
     assert result.returncode == 1
     assert str(os.getpid()) in result.stderr
     assert "Traceback" not in result.stderr
+    assert result.stderr.startswith(f"ERROR: web: local port {web.local} is in use")
+
+
+def test_the_first_of_two_on_one_listener_wins(lab: Lab, web: Item):
+    rival = Item("rival", lab.echo.port)
+    rival.local = web.local
+    write(lab.home, web, rival)
+    result = lab.home.cli("start")
+    assert result.returncode == 3, result.stderr
+    assert f"started web ({web.hash})" in result.stdout
+    assert "the same listener as your tunnel web (pid " in result.stderr
+    assert "change local_port of one of them" in result.stderr
+    assert passes(int(web.local))
+    alone = lab.home.cli("start-tunnel", "rival")
+    assert alone.returncode == 1
+    assert "held by your tunnel web (pid " in alone.stderr
+    assert alone.stderr.count("rival: ") == 1
 
 
 def test_interactive_tunnels_are_refused_by_name_and_skipped_by_start(lab: Lab, web: Item):
@@ -167,6 +184,8 @@ def test_interactive_tunnels_are_refused_by_name_and_skipped_by_start(lab: Lab, 
     refused = lab.home.cli("start-tunnel", "bastion one")
     assert refused.returncode == 1
     assert "tunnel-tui auth 'bastion one'" in refused.stderr
+    records = json.loads(lab.home.cli("status", "--json").stdout)
+    assert [record["confirmed"] for record in records] == [None, None], "nothing runs"
     started = lab.home.cli("start")
     assert started.returncode == 0
     assert "1 needs a login: bastion one (tunnel-tui auth <name>)" in started.stderr

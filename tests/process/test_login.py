@@ -144,6 +144,37 @@ def test_one_code_brings_up_three_tunnels_and_each_ends_alone(site: Site) -> Non
     wait_until(lambda: not site.lab.home.processes("ssh"), what="the login ended")
 
 
+def test_what_rides_is_up_since_it_was_attached(site: Site) -> None:
+    """Not since the login, and not since the first time that it was attached."""
+    site.up(site.specs[0])
+    later = site.specs[1]
+    begun = time.time()
+    lifecycle.start_tunnel(site.settings, later)
+    log = Path(site.settings.log_file(later.hash))
+    old = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(begun - 5000))
+    log.write_text(f"{old} tunnel-tui[1]: starting {later.name}\n{log.read_text()}")
+    status = site.statuses()[1]
+    assert status.state is State.RUNNING
+    assert status.since is not None
+    assert begun - 1 <= status.since <= time.time()
+    # The last start is what counts, wherever the login stands.
+    ago = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(begun + 500))
+    log.write_text(f"{log.read_text()}{ago} tunnel-tui[1]: starting {later.name}\n")
+    assert site.statuses()[1].since == int(begun + 500)
+
+
+def test_a_host_that_takes_only_keys_gets_advice_about_keys(site: Site) -> None:
+    login = Login(site.settings, site.specs[0], None)  # type: ignore[arg-type]
+    keys = login.reason(["me@h: Permission denied (publickey)."])
+    assert keys is not None
+    assert "key" in keys.advice
+    assert "password" not in keys.advice
+    for methods in ("publickey,password", "keyboard-interactive"):
+        typed = login.reason([f"me@h: Permission denied ({methods})."])
+        assert typed is not None
+        assert "password and code" in typed.advice
+
+
 def test_a_changed_forward_is_attached_again_without_a_new_login(site: Site) -> None:
     old = site.specs[0]
     site.up(old)

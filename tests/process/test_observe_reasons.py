@@ -275,6 +275,23 @@ def test_remote_forward_forbidden(
     assert "forbids" in reason.advice
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "debug1: packet.c:ssh_packet_read_poll_seqnr():1 (pid=5): Remote: Port forwarding denied",
+        "Welcome. TCP port forwarding is disabled here.",
+    ],
+)
+def test_forwarding_forbidden_in_other_words(said: str) -> None:
+    failed = "Error: remote port forwarding failed for listen port 4022"
+    reason = find_reason([said, failed], SPEC)
+    assert reason is not None
+    assert reason.code is Code.FORWARDING_REFUSED
+    other = find_reason(["Remote: Agent forwarding disabled.", failed], SPEC)
+    assert other is not None
+    assert other.code is Code.REMOTE_PORT_BUSY
+
+
 def test_jump_host_refused(attempt: Attempt) -> None:
     port = free_port()
     reason = attempt.fail("-o", f"ProxyJump=me@127.0.0.1:{port}", *forward(), "server")

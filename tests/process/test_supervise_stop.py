@@ -19,6 +19,7 @@ from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.supervise import ending
 from tunnel_tui.supervise.cleanup import clean_up
 from tunnel_tui.supervise.lifecycle import start_tunnel, start_tunnels, stop_tunnel, stop_tunnels
+from tunnel_tui.supervise.watchlock import WatchLock
 
 pytestmark = pytest.mark.process
 
@@ -289,6 +290,30 @@ def test_cleanup_leaves_live_tunnels_alone_and_is_silent_about_them(lab: Lab) ->
     assert lab.home.state_file.read_text() == before
     assert processes.alive(pid)
     assert passes(port)
+
+
+def test_cleanup_leaves_to_a_watcher_what_it_starts_again(lab: Lab) -> None:
+    """Without its entry it would count as stopped by somebody."""
+    spec, unwanted = inward(lab.echo.port, free_port()), inward(lab.echo.port, free_port())
+    for tunnel in (spec, unwanted):
+        _kill(_start(lab, tunnel))
+    settings = lab.home.settings
+    lock = WatchLock(settings, "daemon")
+    lock.take()
+    try:
+        told = [
+            (outcome.hash, outcome.verb, outcome.message) for outcome in clean_up(settings, [spec])
+        ]
+        assert (spec.hash, "kept", "the watcher tries it again") in told
+        assert {verb for digest, verb, _ in told if digest == unwanted.hash} == {"removed"}
+        assert lab.home.processes() == [], "what was left behind is ended all the same"
+        assert lab.home.log(spec.hash)
+        entries = StateFile(settings.state_file).read().entries
+        assert [entry.hash for entry in entries] == [spec.hash]
+    finally:
+        lock.release()
+    assert [outcome.verb for outcome in clean_up(settings, [spec])] == ["removed"]
+    assert state_of(lab.home, spec) is State.STOPPED
 
 
 def test_cleanup_repairs_the_file(lab: Lab) -> None:

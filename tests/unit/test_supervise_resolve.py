@@ -32,6 +32,8 @@ def test_ambiguous_lists_all(text: str) -> None:
         find_tunnel(text, SPECS)
     assert ONE in caught.value.detail
     assert (TWO if text != "web" else THREE) in caught.value.detail
+    more = "name it by its hash" if text == "web" else "use more digits of the hash"
+    assert caught.value.advice == more
 
 
 def test_a_name_that_is_also_a_prefix_of_another_is_ambiguous() -> None:

@@ -155,8 +155,8 @@ PATTERNS: tuple[Pattern, ...] = (
         ("Permission denied (",),
         r"^(?P<who>\S+): Permission denied \((?P<methods>[^)]*)\)",
         "permission denied ({methods})",
-        "the host does not take this key: try `ssh -v {who}`, put the public key into its "
-        "authorized_keys",
+        "the host does not take this key, or not for this user: try `ssh -v {who}`, put the "
+        "public key into its authorized_keys",
         7,
     ),
     # --- the way there

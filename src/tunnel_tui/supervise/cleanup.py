@@ -173,7 +173,7 @@ def _settle(
         return Outcome(tunnel_hash, name, True, "re-adopted", message, "", pid)
     if not doomed:
         return None
-    if not kept:
+    if not kept and not entries:  # what a watcher starts again keeps its log
         delete_log(settings, tunnel_hash)
     pids = ", ".join(str(stat.pid) for stat in doomed)
     return Outcome(tunnel_hash, name, True, "removed", f"ended a process left behind (pid {pids})")
