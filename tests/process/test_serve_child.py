@@ -1,5 +1,6 @@
 """The server that the watcher keeps beside it when API_ENABLE says so."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("textual_serve")
+pytest.importorskip("prometheus_client")
+import aiohttp
+
 from tests.conftest import Lab
 from tests.support import processes
 from tests.support.daemon import Daemon, zombies_of
@@ -19,9 +24,6 @@ from tests.support.waiting import wait_until
 from tunnel_tui.system.sockets import tcp_sockets
 
 pytestmark = pytest.mark.process
-
-pytest.importorskip("textual_serve")
-pytest.importorskip("prometheus_client")
 
 KEY = "the-key-of-the-server-in-this-test"
 
@@ -147,6 +149,25 @@ def test_a_server_that_hangs_does_not_delay_the_end(
     assert seconds < 5
     assert not processes.alive(server)
     assert lab.home.processes() == []
+
+
+async def test_a_browser_session_ends_with_it(lab: Lab, run_daemon: Callable[..., Daemon]) -> None:
+    spec, port = inward(lab.echo.port, free_port(), name="in"), free_port()
+    lab.home.write_config(as_yaml(spec))
+    daemon = run_daemon(variables=variables(port))
+    daemon.wait_running(spec)
+    server = server_pid(daemon)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with aiohttp.ClientSession(headers=headers) as client:
+        async with client.ws_connect(f"http://127.0.0.1:{port}/ws") as socket:
+            while len(await socket.receive_bytes()) < 500:
+                pass
+            assert processes.descendants(server), "no app"
+            code, seconds = await asyncio.to_thread(daemon.end)
+    assert code == 0
+    assert seconds < 5
+    wait_until(lambda: lab.home.processes() == [], 10, "nothing left")
+    assert lab.home.state_file.read_text() == ""
 
 
 @pytest.mark.parametrize(
