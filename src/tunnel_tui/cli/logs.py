@@ -63,10 +63,11 @@ def _one(context: Context, count: int | None) -> int:
     if not os.path.lexists(path):
         output.error(f"{tunnel.name} has no log", f"{path} is written when the tunnel starts")
         return codes.FAILED
-    text = tail_lines(path, lines)
     if context.arguments.flag(JSON):
+        text = tail_lines(path, lines)
         output.json({"name": tunnel.name, "hash": tunnel.hash, "file": path, "lines": text})
         return codes.OK
+    text = told_lines(path, lines)
     if output.watched:
         output.info(f"{tunnel.name}: {path}")
     output.lines(coloured(context, text))
@@ -132,22 +133,36 @@ def _size(count: int) -> str:
 
 
 def _tails(context: Context, files: Iterable[LogFile], count: int) -> Iterator[str]:
-    from tunnel_tui.observe.logs import tail_lines
-
     for file in files:
         yield ""
         title = f"==> {file.name} ({file.hash}) <=="
         yield context.output.paint(safe(title), "heading")
-        yield from coloured(context, tail_lines(file.path, count))
+        yield from coloured(context, told_lines(file.path, count))
+
+
+def told_lines(path: str, count: int) -> list[str]:
+    """Return the last `count` lines that say something; more is read where much is noise."""
+    from tunnel_tui.observe.logs import is_noise, tail_lines
+
+    wanted = count
+    while True:
+        lines = tail_lines(path, wanted)
+        told = [line for line in lines if not is_noise(line)]
+        if len(told) >= count or len(lines) < wanted or wanted >= _MOST:
+            return told[-count:] if count else []
+        wanted = min(wanted * 8, _MOST)
 
 
 def coloured(context: Context, lines: Iterable[str]) -> Iterator[str]:
-    """Colour (already sanitised) log lines by what they say, where a person watches."""
-    if not context.output.watched:
-        yield from lines
-        return
-    from tunnel_tui.observe.logs import LineClass, classify
+    """Colour (already sanitised) log lines by what they say, where a person watches.
 
+    Of ssh's debug lines only the message is kept.
+    """
+    from tunnel_tui.observe.logs import LineClass, classify, strip_debug
+
+    if not context.output.watched:
+        yield from map(strip_debug, lines)
+        return
     styles = {
         LineClass.SUCCESS: "good",
         LineClass.WARNING: "warning",
@@ -156,13 +171,13 @@ def coloured(context: Context, lines: Iterable[str]) -> Iterator[str]:
         LineClass.DIM: "dim",
     }
     for line in lines:
-        style = styles.get(classify(line))
-        yield context.output.paint(line, style) if style else line
+        style, text = styles.get(classify(line)), strip_debug(line)
+        yield context.output.paint(text, style) if style else text
 
 
 def follow(context: Context, files: list[tuple[str, str]], count: int) -> int:
     """Print lines as they arrive until ctrl+c, or until nobody reads any more."""
-    from tunnel_tui.observe.logs import LogFollower
+    from tunnel_tui.observe.logs import LogFollower, is_noise
     from tunnel_tui.system.events import Events
 
     gc.enable()  # this may take long
@@ -173,7 +188,8 @@ def follow(context: Context, files: list[tuple[str, str]], count: int) -> int:
 
     def show(name: str, lines: Sequence[str]) -> None:
         prefix = f"{name:<{width}} | " if width else ""
-        output.lines(prefix + line for line in coloured(context, lines))
+        told = [line for line in lines if not is_noise(line)]
+        output.lines(prefix + line for line in coloured(context, told))
 
     try:
         events.watch_directory(context.settings.log_dir)

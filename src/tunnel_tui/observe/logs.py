@@ -15,9 +15,11 @@ __all__ = [
     "cap_log",
     "classify",
     "decode",
+    "is_noise",
     "read_tail",
     "sanitise",
     "split_line",
+    "strip_debug",
     "tail_lines",
 ]
 
@@ -107,6 +109,20 @@ _DIM = (
     "key options:",
     "Received SSH2_MSG_IGNORE",
 )
+
+
+_NOISE = ("Received SSH2_MSG_IGNORE", "pledge: network", "pledge: fork")
+
+
+def is_noise(line: str) -> bool:
+    """Say whether a line tells nobody anything: ssh's padding, and how it confines itself."""
+    return line.rstrip().endswith(_NOISE)
+
+
+def strip_debug(line: str) -> str:
+    """Leave of a debug line of ssh only the message."""
+    match = _DEBUG.match(line)
+    return match[1] if match else line
 
 
 def classify(line: str) -> LineClass:

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -15,12 +15,12 @@ from textual.screen import Screen
 
 from tunnel_tui.config.preferences import load_preferences
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.monitor import Snapshot
+from tunnel_tui.supervise.monitor import Change, Snapshot
 from tunnel_tui.supervise.preferences import preferences_file
 from tunnel_tui.supervise.presence import OtherApp, Presence
 from tunnel_tui.tui import bindings
 from tunnel_tui.tui.abilities import why_not
-from tunnel_tui.tui.announce import Announcer, summarise
+from tunnel_tui.tui.announce import Announcer
 from tunnel_tui.tui.context import Context
 from tunnel_tui.tui.duty import OWN
 from tunnel_tui.tui.engine import Engine
@@ -41,6 +41,7 @@ from tunnel_tui.tui.screens.main import MainScreen
 from tunnel_tui.tui.screens.mistakes import Mistakes
 from tunnel_tui.tui.screens.others import ask_to_end, describe, looks_forgotten
 from tunnel_tui.tui.theme import BY_WORD, THEMES, choose_theme
+from tunnel_tui.tui.toasts import clean_lines, list_failures
 from tunnel_tui.tui.widgets.header import HeaderState
 
 PATIENCE = 5.0
@@ -197,9 +198,15 @@ class TunnelApp(App[int]):
         self._show_header()
         if delivery.changes:
             # A toast is laid out anew each time: the badge must not wait for it.
-            self.set_timer(TOAST_DELAY, lambda: self._announcer.announce(delivery.changes))
+            self.set_timer(TOAST_DELAY, lambda: self._announce(delivery.changes))
         if isinstance(self.screen, Mistakes) and self.screen.is_mended(snapshot):
             self.screen.dismiss(False)
+
+    def _announce(self, changes: Sequence[Change]) -> None:
+        """Tell of deaths; whoever started a tunnel hears it from that."""
+        rows, many = self.context.rows, self.context.operations.under_way
+        single = {change.hash for change in changes if rows.busy(change.hash)}
+        self._announcer.announce(changes, many | single)
 
     def _show_header(self) -> None:
         snapshot, context = self.context.snapshot, self.context
@@ -242,6 +249,10 @@ class TunnelApp(App[int]):
         self.context.rows.set_busy(event.key, "")
         self._main.show_rows()
         outcome, error = event.outcome, event.error
+        reason = outcome.message if outcome is not None and not outcome.ok else ""
+        if event.verb == "stop":
+            reason = reason or "stopped"
+        self._announcer.note_told(event.key, reason or (error.title if error else ""))
         if error is not None:
             self._complain(f"{clean(event.name)}: {error.title}", error.detail, error.advice)
         elif outcome is not None and not outcome.ok:
@@ -249,7 +260,7 @@ class TunnelApp(App[int]):
             self._complain(title, outcome.message, outcome.advice)
 
     def _complain(self, title: str, detail: str, advice: str) -> None:
-        text = "\n".join(clean(part) for part in (detail, advice) if part)
+        text = "\n".join(clean_lines(part) for part in (detail, advice) if part)
         self.notify(text or " ", title=title, severity="error", timeout=10, markup=False)
 
     @on(ProgressMade)
@@ -261,15 +272,15 @@ class TunnelApp(App[int]):
     def _tell_of_batch(self, event: BatchFinished) -> None:
         self._progress = None
         self._show_header()
+        self.context.operations.under_way = frozenset()
+        self._announcer.settle(event.outcomes)
         if event.error is not None:
             self._complain(event.error.title, event.error.detail, event.error.advice)
             return
         failed = [outcome for outcome in event.outcomes if not outcome.ok]
         if failed:
-            first = failed[0]
-            names = summarise([clean(outcome.name) for outcome in failed])
             title = f"{event.what.capitalize()}: {len(failed)} of {len(event.outcomes)} failed"
-            self._complain(title, f"{names}\n{first.message}", first.advice)
+            self._complain(title, list_failures(failed), "")
         elif event.what == "cleaning up":
             self._tell_of_cleaning(event)
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 
+from tunnel_tui.observe.logs import is_noise
 from tunnel_tui.tui.engine import Follower
 
 OPEN_LINES = 2000
@@ -85,4 +86,4 @@ class LogReader:
         if self._closed:
             return
         self._free.clear()
-        self._deliver(key, told, lines)
+        self._deliver(key, told, [line for line in lines if not is_noise(line)])

@@ -13,6 +13,7 @@ from tunnel_tui.supervise.hostkeys import ChangedKey
 from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui.engine import Engine, Progress
 from tunnel_tui.tui.messages import BatchFinished, DetailsRead, ProgressMade, TunnelHandled
+from tunnel_tui.tui.toasts import shorten
 
 BUSY = {"start": "starting", "stop": "stopping", "restart": "restarting"}
 
@@ -23,6 +24,8 @@ class Operations:
     def __init__(self, app: App[Any], engine: Engine) -> None:
         self._app = app
         self._engine = engine
+        self.under_way: frozenset[str] = frozenset()
+        """Tunnels that are being started together: at the end, one toast lists what failed."""
 
     def _run(self, work: Callable[[], None], group: str) -> None:
         self._app.run_worker(work, thread=True, exclusive=True, group=group, exit_on_error=False)
@@ -53,7 +56,7 @@ class Operations:
 
     def start_all(self, specs: Sequence[TunnelSpec]) -> None:
         """Start these tunnels."""
-        self._batch("starting", partial(self._engine.start_all, specs), len(specs))
+        self._batch("starting", partial(self._engine.start_all, specs), len(specs), specs)
 
     def stop_all(self, hashes: Sequence[str] | None = None) -> None:
         """Stop the tunnels given, or all and every orphan."""
@@ -73,7 +76,7 @@ class Operations:
             )
             return [*stopped, *started]
 
-        self._batch("restarting", restart, len(running) + len(specs))
+        self._batch("restarting", restart, len(running) + len(specs), specs)
 
     def bring_up(self, specs: Sequence[TunnelSpec]) -> None:
         """Let these tunnels ride on the login that their host has."""
@@ -96,9 +99,16 @@ class Operations:
 
     def apply(self, specs: Sequence[TunnelSpec], total: int) -> None:
         """Make what runs agree with the config."""
-        self._batch("applying", partial(self._engine.apply, specs), total)
+        self._batch("applying", partial(self._engine.apply, specs), total, specs)
 
-    def _batch(self, what: str, work: Callable[[Progress], list[Outcome]], total: int) -> None:
+    def _batch(
+        self,
+        what: str,
+        work: Callable[[Progress], list[Outcome]],
+        total: int,
+        starts: Sequence[TunnelSpec] = (),
+    ) -> None:
+        self.under_way |= {spec.hash for spec in starts}
         if total:
             self._post(ProgressMade(what, 0, total))
         self._run(partial(self._run_batch, what, work), "all")
@@ -141,7 +151,7 @@ class Operations:
             forgotten = self._engine.forget_key(key)
             return [forgotten, *self._engine.start_all([spec], progress)]
 
-        self._batch("accepting the key", accept, 0)
+        self._batch("accepting the key", accept, 0, [spec])
 
     def copy_command(self, spec: TunnelSpec) -> None:
         """Put the ssh command on the clipboard."""
@@ -150,7 +160,11 @@ class Operations:
             line = self._engine.shell_line(spec)
             self._app.call_from_thread(self._app.copy_to_clipboard, line)
             self._app.call_from_thread(
-                self._app.notify, line, title="Copied the ssh command", markup=False, timeout=4
+                self._app.notify,
+                shorten(line),
+                title="ssh command copied",
+                markup=False,
+                timeout=4,
             )
 
         self._run(copy, "copy")

@@ -69,8 +69,8 @@ class HostKeyActions(ManyActions):
             self.refuse("No key to accept", "only where a host key has changed")
             return
         if self.rule.tab is not Tab.DETAILS:
+            # No toast: it would cover the keys. What K does stands below them, and in the footer.
             self.rule.tab = Tab.DETAILS
-            self.notify("compare the two keys; K again accepts", markup=False, timeout=5)
             return
         key, spec = self.details.more.key, row.status.spec
         if key is None:

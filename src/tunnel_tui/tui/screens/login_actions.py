@@ -13,10 +13,13 @@ from tunnel_tui.tui.notices import count
 from tunnel_tui.tui.present import clean, host_label
 from tunnel_tui.tui.screens.actions import Actions
 from tunnel_tui.tui.screens.offer import Offer
+from tunnel_tui.tui.toasts import dismiss
 from tunnel_tui.tui.widgets.login_pane import LoginPane
 from tunnel_tui.tui.widgets.panerule import Tab
 from tunnel_tui.tui.widgets.terminal_view import TerminalView
 
+WAITS, ASKS = "waits", "asks"
+"""How the titles of toasts end that lead to a prompt."""
 DOWN = frozenset({State.INTERACTIVE, State.DEAD, State.STOPPED})
 
 
@@ -118,7 +121,7 @@ class LoginActions(Actions):
         busy = current is not None and current is not session and current.alive
         if busy or self.app.screen is not self or isinstance(self.focused, Input):
             host = host_label(session.spec.remote_host)
-            self.notify("a goes to its prompt", title=f"{host} asks", markup=False, timeout=6)
+            self.notify("a goes to its prompt", title=f"{host} {ASKS}", markup=False, timeout=6)
             return
         self.table.select(session.spec.hash)
         row = self.context.rows.get(session.spec.hash)
@@ -136,7 +139,7 @@ class LoginActions(Actions):
         if session is not None and session.takes_keys:
             text = "a goes back to its prompt, x ends it"
             host = host_label(session.spec.remote_host)
-            self.notify(text, title=f"The login to {host} waits", markup=False, timeout=5)
+            self.notify(text, title=f"The login to {host} {WAITS}", markup=False, timeout=5)
 
     @on(TerminalView.TooEarly)
     def _ask_to_wait(self) -> None:
@@ -196,6 +199,15 @@ class LoginActions(Actions):
         elif session.phase is Phase.CANCELLED:
             host = host_label(session.spec.remote_host)
             self.notify("nothing was started", title=f"Login to {host} cancelled", markup=False)
+
+    def forget_waiting(self) -> None:
+        """Take away the toasts that say how to get back to a prompt: here it is."""
+        session = self.login_pane.session
+        host = host_label(session.spec.remote_host) if session is not None else ""
+        dismiss(
+            self.app,
+            lambda note: note.title.endswith(f" {WAITS}") or note.title == f"{host} {ASKS}",
+        )
 
     def _close_pane(self, had_keyboard: bool) -> None:
         """Give the lower pane back to the log, and the keyboard to the table."""

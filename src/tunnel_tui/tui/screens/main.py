@@ -5,14 +5,22 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.widgets import ContentSwitcher
+from textual.widgets import ContentSwitcher, Input
 
 from tunnel_tui.model import State
 from tunnel_tui.tui import bindings
-from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.context import Context
+from tunnel_tui.tui.footer import (
+    AFTER_FAILURE,
+    ALWAYS,
+    SETS,
+    TYPING,
+    Place,
+    keys_of_many,
+    keys_of_row,
+)
 from tunnel_tui.tui.logreader import LogReader, Told
 from tunnel_tui.tui.messages import DetailsRead, LogRead, ScreenBuilt
 from tunnel_tui.tui.rows import Past
@@ -31,31 +39,9 @@ from tunnel_tui.tui.widgets.table import TableHead, TunnelTable
 from tunnel_tui.tui.widgets.terminal_view import TerminalView
 from tunnel_tui.tui.widgets.verdict import Verdict
 
-ALWAYS = [key for key in bindings.APP if key.id in {"app.help", "app.quit"}]
-ON_ROW = (
-    "log_in",
-    "start",
-    "stop",
-    "restart",
-    "details",
-    "log",
-    "copy",
-    "filter",
-    "sort",
-    "clean_up",
-    "edit",
-    "change",
-)
-FOR_MANY = ("start", "stop", "restart", "log_in")
-IN_PANE = ("back", "follow", "wrap", "next_match", "filter", "zoom", "start", "stop", "restart")
 AT_PROMPT = bindings.TERMINAL
-AFTER_FAILURE = [
-    Binding("enter", "again", "try again", key_display="enter"),
-    Binding("escape", "back", "back", key_display="esc"),
-]
-SETS = (bindings.TUNNEL, bindings.LOGIN, bindings.ALL, bindings.CONFIG, bindings.VIEW, bindings.LOG)
-KEYS = {key.action: key for keys in SETS for key in keys}
 NO_MATCH = "nothing matches: esc clears the filter"
+NO_LOG = "no tunnel is selected"
 PANE_LEAST = 8
 """Lines of the lower pane at 80x24, its rule included."""
 TINY = 12
@@ -231,18 +217,24 @@ class MainScreen(LogActions, ConfigActions):
         if session is not None:
             self.key_bar.show(AT_PROMPT if session.alive else AFTER_FAILURE, ())
             return
+        if isinstance(self.focused, Input):
+            self.key_bar.show(TYPING, ())
+            return
         row = self.selected
         in_table = self.focused is None or isinstance(self.focused, TunnelTable)
-        names = ON_ROW if in_table else IN_PANE
-        keys = [KEYS[name] for name in names if row is not None and not why_not(name, row)]
-        lead = ""
         if in_table and (many := self.meant):
             marked = bool(self.context.rows.marked)
-            offered = (*FOR_MANY, "back" if marked else "open")
-            able = [name for name in offered if any(not why_not(name, each) for each in many)]
-            keys = [KEYS[name] for name in able]
             lead = f"{len(many)} marked" if marked else f"all {len(many)}"
-        self.key_bar.show(keys, ALWAYS, lead)
+            self.key_bar.show(keys_of_many(many, marked=marked), ALWAYS, lead)
+            return
+        login = self.context.logins.of(row.status.spec) if row and row.login else None
+        place = Place(
+            in_table,
+            self.rule.tab is Tab.DETAILS,
+            bool(self.context.rows.filter),
+            login is not None and login.takes_keys,
+        )
+        self.key_bar.show(keys_of_row(row, place), ALWAYS)
 
     def _look_up_details(self) -> None:
         """Climb the ladder anew when the tunnel, its state or its processes are others."""
@@ -275,6 +267,8 @@ class MainScreen(LogActions, ConfigActions):
     def follow_log(self) -> None:
         """Show the log that is meant now."""
         self._reader.show(self.log_key)
+        if self.log_key is None:
+            self.log_view.open((), NO_LOG)
         self._show_note()
 
     @on(DetailsRead)
@@ -309,6 +303,19 @@ class MainScreen(LogActions, ConfigActions):
         self._looked_up = ()
         self._show_selected()
 
+    def action_leave_bar(self) -> None:
+        """Keep what is typed in the filter or the search."""
+        self._open_bar.action_done()
+
+    def action_clear_bar(self) -> None:
+        """Clear it."""
+        self._open_bar.action_clear()
+
+    @property
+    def _open_bar(self) -> FilterBar:
+        typed = self.focused
+        return self.search_bar if typed and typed.parent is self.search_bar else self.filter_bar
+
     def _filter(self, text: str) -> None:
         if text != self.context.rows.filter:
             self.context.rows.filter = text
@@ -317,6 +324,8 @@ class MainScreen(LogActions, ConfigActions):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Show which pane has the focus, and its keys."""
         self.rule.live = isinstance(event.widget, LogView | Details | TerminalView)
+        if isinstance(event.widget, TerminalView):
+            self.forget_waiting()
         self._show_keys()
 
     def on_resize(self, event: events.Resize) -> None:

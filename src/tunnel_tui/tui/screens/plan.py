@@ -18,7 +18,7 @@ from tunnel_tui.tui.present import Tone, clean
 from tunnel_tui.tui.widgets.keybar import KeyBar
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
 
-APPLY = Binding("p,enter,y", "apply", "apply", id="plan.apply", show=False, key_display="p")
+APPLY = Binding("y,p,enter", "apply", "apply", id="plan.apply", show=False, key_display="y")
 LEAVE = Binding("escape,n,q", "leave", "not now", id="plan.leave", show=False, key_display="esc")
 UP = frozenset({State.RUNNING, State.STARTING})
 SHOWN_KEPT = 3

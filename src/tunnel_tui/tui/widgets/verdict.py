@@ -6,7 +6,8 @@ from typing import ClassVar
 from rich.text import Text
 from textual.widgets import Static
 
-from tunnel_tui.model import State, TunnelStatus
+from tunnel_tui.model import ReasonCode, State, TunnelStatus
+from tunnel_tui.tui.bindings import TUNNEL, key_text
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import STATE_TONES, Span, Tone, clean, reason_spans
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
@@ -38,6 +39,12 @@ class Verdict(Static, Toned):
 def compose_verdict(status: TunnelStatus, glyphs: Glyphs) -> Sequence[Span]:
     """Put reason, advice and whatever else needs saying into one line."""
     reason = status.reason
+    if reason is not None and reason.code is ReasonCode.HOST_KEY_CHANGED:
+        # Its command is long; the details have it, and the key that spares typing it.
+        key = key_text(next(key for key in TUNNEL if key.action == "accept_key"))
+        advice = f"{key} shows both keys; if the new one is right, {key} there accepts it"
+        status = status._replace(reason=reason._replace(advice=advice))
+        reason = status.reason
     spans = [span for span in reason_spans(status, "", glyphs) if span.text]
     separator = f" {glyphs.dot} "
     if status.state is State.STARTING and reason and reason.advice:

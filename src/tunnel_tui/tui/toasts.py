@@ -1,0 +1,48 @@
+"""What toasts say of failures, and taking one away again."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from textual.app import App
+from textual.notifications import Notification
+
+from tunnel_tui.model import Outcome
+from tunnel_tui.tui.present import clean
+
+LISTED = 3
+"""Failures that a toast names, each with its reason; more are counted."""
+COMMAND = 60
+"""Characters of a command in a toast; all of it is in the clipboard."""
+
+
+def clean_lines(text: str) -> str:
+    """Make a text of several lines harmless and keep its lines."""
+    return "\n".join(clean(line) for line in text.splitlines())
+
+
+def list_failures(failed: Sequence[Outcome]) -> str:
+    """Say of each failure whose it is and why; of a single one also what to do."""
+    lines = [_failure(outcome) for outcome in failed[:LISTED]]
+    if len(failed) > LISTED:
+        lines.append(f"and {len(failed) - LISTED} more")
+    if len(failed) == 1 and failed[0].advice:
+        lines.append(clean(failed[0].advice))
+    return "\n".join(lines)
+
+
+def _failure(outcome: Outcome) -> str:
+    reason = " ".join(outcome.message.split())
+    return clean(f"{outcome.name}: {reason}" if reason else outcome.name)
+
+
+def shorten(command: str) -> str:
+    """Show the beginning of a command."""
+    text = clean(command)
+    return text if len(text) <= COMMAND else text[:COMMAND].rstrip() + " ..."
+
+
+def dismiss(app: App[Any], wanted: Callable[[Notification], bool]) -> None:
+    """Take away the toasts that are wanted gone: what they say is no longer so."""
+    notes = app._notifications
+    for note in [note for note in notes if wanted(note)]:
+        app._unnotify(note)
