@@ -11,7 +11,7 @@ TESTS ?= tests
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lint format image screenshots clean
+.PHONY: help demo run test check lint format image screenshots recording clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -46,6 +46,9 @@ image:  ## build the container image tunnel-tui
 
 screenshots: $(VENV)/.dev  ## take the pictures of the README from the running demo
 	$(BIN)/python scripts/screenshots.py screenshots
+
+recording: $(VENV)/.dev  ## record the app of the README from a script of key presses
+	$(BIN)/python scripts/recording.py screenshots/recording.svg
 
 clean:  ## remove .venv and everything that can be made again
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
