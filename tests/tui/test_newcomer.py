@@ -1,8 +1,11 @@
 """What a newcomer stumbled over: what toasts, footer and log say."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.tui.fake import KEY_CHANGED, REFUSED, FakeEngine, showcase, spec
+from tests.tui.logins import LoginEngine, asking
 from tests.tui.support import main_of, notes, opened, text_of, until
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, Reason, State, TunnelStatus
@@ -96,8 +99,7 @@ async def test_a_changed_key_is_told_whole_and_names_its_key(engine: FakeEngine)
     engine.statuses[2] = engine.statuses[2]._replace(reason=KEY_CHANGED._replace(advice=advice))
     async with opened(engine, (80, 24)) as (app, pilot):
         screen = " ".join(line.strip() for line in text_of(app))
-        assert "K shows both keys" in screen
-        assert "accepts it" in screen
+        assert "K compares the keys; K again accepts the new one" in screen
         assert "K compare keys" in text_of(app)[-1]
         await pilot.press("K")
         await until(pilot, lambda: "K accept key" in text_of(app)[-1], "footer")
@@ -171,3 +173,18 @@ def test_noise_of_ssh_is_not_shown() -> None:
     reader = LogReader(lambda _: None, lambda _k, _t, lines: got.append(lines))  # type: ignore[arg-type,return-value]
     reader._hand_over("k", Told.GAINED, [NOISE, "told"])
     assert got == [["told"]]
+
+
+async def test_back_at_the_prompt_nothing_says_how_to_get_there(tmp_path: Path) -> None:
+    waiting = LoginEngine(asking("hpc-login"), directory=tmp_path)
+    async with opened(waiting) as (app, pilot):
+        await until(pilot, lambda: main_of(app).table.key, "rows")
+        await pilot.press("a")
+        await until(pilot, lambda: any("Password:" in line for line in text_of(app)), "prompt", 15)
+        await pilot.press("f12")
+        await until(pilot, lambda: any("waits" in note for note in notes(app)), "toast")
+        footer = text_of(app)[-1]
+        assert "a back to the prompt" in footer
+        assert "x end the prompt" in footer
+        await pilot.press("a")
+        await until(pilot, lambda: not any("waits" in note for note in notes(app)), "toast gone")

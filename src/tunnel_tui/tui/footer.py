@@ -73,7 +73,10 @@ def keys_of_row(row: Row | None, place: Place) -> list[Binding]:
     if reason is not None and reason.code is ReasonCode.HOST_KEY_CHANGED:
         words = "accept key" if place.details else "compare keys"
         lead.append(key_named("accept_key", words))
-    return [*lead, *(KEYS[name] for name in names if not why_not(name, row))]
+    keys = [KEYS[name] for name in names if not why_not(name, row)]
+    if place.details:
+        keys = [key_named("details", "log") if k.action == "details" else k for k in keys]
+    return [*lead, *keys]
 
 
 def keys_of_many(rows: Sequence[Row], *, marked: bool) -> list[Binding]:

@@ -42,7 +42,7 @@ def compose_verdict(status: TunnelStatus, glyphs: Glyphs) -> Sequence[Span]:
     if reason is not None and reason.code is ReasonCode.HOST_KEY_CHANGED:
         # Its command is long; the details have it, and the key that spares typing it.
         key = key_text(next(key for key in TUNNEL if key.action == "accept_key"))
-        advice = f"{key} shows both keys; if the new one is right, {key} there accepts it"
+        advice = f"{key} compares the keys; {key} again accepts the new one"
         status = status._replace(reason=reason._replace(advice=advice))
         reason = status.reason
     spans = [span for span in reason_spans(status, "", glyphs) if span.text]
