@@ -265,13 +265,15 @@ def test_a_server_that_forbids_the_forward_is_not_asked_again(
 ) -> None:
     lab.home.add_host("closed", make_sshd(AllowTcpForwarding="no").port)
     spec = outward(lab.echo.port, free_port(), host="closed")
-    lab.home.write_config(as_yaml(spec))
+    lab.home.add_host("away", free_port())
+    away = inward(lab.echo.port, free_port(), name="away", host="away")
+    lab.home.write_config(as_yaml(spec, away))
     daemon = run_daemon()
     wait_until(lambda: state_of(lab.home, spec) is State.DEAD, 15, what="the refusal")
     reason = status_of(lab.home, spec).reason
     assert reason is not None
     assert reason.code is ReasonCode.FORWARDING_REFUSED
     tries = lab.home.log(spec.hash).count("starting ssh")
-    time.sleep(3.0)  # a first try again would come within two seconds
+    daemon.wait_for("trying-again", 20, count=2, tunnel="away")
     assert lab.home.log(spec.hash).count("starting ssh") == tries
-    assert daemon.lines("trying-again") == []
+    assert daemon.lines("trying-again", tunnel=spec.name) == []
