@@ -117,3 +117,12 @@ def test_follow_ends_when_the_reader_leaves(home: Home, log):
     process.stdout.close()
     wait_until(lambda: process.poll() is not None, 10, "the end of logs -f")
     assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_the_noise_of_ssh_is_left_out(home: Home, log):
+    noise = "debug1: packet.c:ssh_packet_read_poll_seqnr():1609 (pid=7): Received SSH2_MSG_IGNORE"
+    entered = "debug1: clientloop.c:client_loop():1290 (pid=7): Entering interactive session."
+    log.write_text("\n".join(["first", entered, *[noise] * 200, ""]))
+    assert home.cli("logs", "web", "-n2").stdout == "first\nEntering interactive session.\n"
+    record = json.loads(home.cli("logs", "web", "-n1", "--json").stdout)
+    assert record["lines"] == [noise]

@@ -73,10 +73,12 @@ def keys_of_row(row: Row | None, place: Place) -> list[Binding]:
     if reason is not None and reason.code is ReasonCode.HOST_KEY_CHANGED:
         words = "accept key" if place.details else "compare keys"
         lead.append(key_named("accept_key", words))
-    keys = [KEYS[name] for name in names if not why_not(name, row)]
-    if place.details:
-        keys = [key_named("details", "log") if k.action == "details" else k for k in keys]
-    return [*lead, *keys]
+    able = [name for name in names if not why_not(name, row)]
+    if not place.details:
+        return [*lead, *(KEYS[name] for name in able)]
+    # The same key goes back to the log; one way there is enough.
+    renamed = {"details": "log"}
+    return [*lead, *(key_named(name, renamed.get(name, "")) for name in able if name != "log")]
 
 
 def keys_of_many(rows: Sequence[Row], *, marked: bool) -> list[Binding]:
