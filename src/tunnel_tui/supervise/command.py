@@ -65,6 +65,20 @@ def build_command(settings: Settings, spec: TunnelSpec, environment: Mapping[str
         ConfigError: the remote host would be read as an option, or an endpoint is malformed.
         SpawnError: there is no ssh.
     """
+    ssh = find_ssh(spec, environment)
+    autossh = _find("autossh", environment)
+    arguments = _ssh_arguments(settings, spec, ssh)
+    argv = (autossh, "-M", "0", *arguments) if autossh else (ssh, *arguments)
+    return Command(argv, _environment(settings, spec, environment, ssh), autossh is not None)
+
+
+def find_ssh(spec: TunnelSpec, environment: Mapping[str, str]) -> str:
+    """Return the path of the ssh that may be given this spec's remote host.
+
+    Raises:
+        ConfigError: the remote host would be read as an option.
+        SpawnError: there is no ssh.
+    """
     if spec.remote_host.startswith("-") or not spec.remote_host:
         raise ConfigError(
             "remote_host would be read as an option of ssh",
@@ -74,10 +88,7 @@ def build_command(settings: Settings, spec: TunnelSpec, environment: Mapping[str
     ssh = _find("ssh", environment)
     if ssh is None:
         raise SpawnError("ssh is not installed", "", "install openssh-client")
-    autossh = _find("autossh", environment)
-    arguments = _ssh_arguments(settings, spec, ssh)
-    argv = (autossh, "-M", "0", *arguments) if autossh else (ssh, *arguments)
-    return Command(argv, _environment(settings, spec, environment, ssh), autossh is not None)
+    return ssh
 
 
 def forward_of(settings: Settings, spec: TunnelSpec) -> Forward:

@@ -3,17 +3,16 @@
 import os
 from collections.abc import Mapping
 
-from tunnel_tui.errors import ConfigError, SpawnError
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.command import (
     SECRETS,
     STATE_VARIABLE,
     Command,
+    find_ssh,
     forward_of,
     known_hosts,
 )
-from tunnel_tui.system.spawn import find_program
 
 LOGIN_VARIABLE = "TUNNEL_LOGIN"
 """Marks a login in its environment; `TUNNEL_HASH` would claim that it carries one tunnel only."""
@@ -42,7 +41,7 @@ def build_login(settings: Settings, spec: TunnelSpec, environment: Mapping[str, 
         ConfigError: the remote host would be read as an option.
         SpawnError: there is no ssh.
     """
-    ssh = _ssh(spec, environment)
+    ssh = find_ssh(spec, environment)
     arguments = ["-f", "-N", "-M", "-S", settings.login_socket(spec.remote_host), "-e", "none"]
     options = [*_OPTIONS, *spec.ssh_options, f"UserKnownHostsFile={known_hosts(settings)}"]
     for option in options:
@@ -75,26 +74,13 @@ def build_request(
     Raises:
         ConfigError: an endpoint is malformed. SpawnError: there is no ssh.
     """
-    arguments = [_ssh(spec, environment), "-S", socket, "-O", request, "-o", "BatchMode=yes"]
+    arguments = [find_ssh(spec, environment), "-S", socket, "-O", request, "-o", "BatchMode=yes"]
     # Otherwise ssh would ask for the forwards of the person's configuration as well.
     arguments += ("-F", "/dev/null")
     if request != "exit":
         forward = forward_of(settings, spec)
         arguments += (forward.kind.value, forward.argument)
     return (*arguments, "--", spec.remote_host)
-
-
-def _ssh(spec: TunnelSpec, environment: Mapping[str, str]) -> str:
-    if spec.remote_host.startswith("-") or not spec.remote_host:
-        raise ConfigError(
-            "remote_host would be read as an option of ssh",
-            repr(spec.remote_host),
-            "a remote_host is user@host or a host of the ssh config",
-        )
-    ssh = find_program("ssh", environment)
-    if ssh is None:
-        raise SpawnError("ssh is not installed", "", "install openssh-client")
-    return ssh
 
 
 def _config(settings: Settings) -> tuple[str, ...]:
