@@ -377,7 +377,7 @@ def test_connection_closed_in_session(attempt: Attempt, make_sshd: Callable[...,
     server.stop()
     process.wait(5)
     reason = find_reason(attempt.lines, SPEC)
-    assert reason is not None
+    assert reason is not None, "\n".join(attempt.lines)
     assert reason.code is Code.CONNECTION_LOST
     assert reason.transient
 
