@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tunnel_tui.model import Direction, TunnelSpec, tunnel_hash
+from tunnel_tui.model import Direction, ReasonCode, TunnelSpec, tunnel_hash
 from tunnel_tui.observe.logs import LineClass, classify, split_line
 from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.runs import RunReader
@@ -54,3 +54,24 @@ def test_figures_at_the_end_are_no_reason() -> None:
     lines = [*BEGUN.splitlines(), "connect to host h port 22: Connection refused"]
     with_figures = find_reason([*lines, *TRANSFERRED.splitlines()])
     assert with_figures == find_reason(lines)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "clientloop.c:client_loop():1478 (pid=23): send disconnect: Broken pipe",
+        "clientloop.c:client_loop():1478 (bin=/usr/bin/ssh, pid=23): send disconnect: Broken pipe",
+    ],
+)
+def test_a_lost_connection_is_told_in_a_verbose_line_too(said: str) -> None:
+    reason = find_reason([*BEGUN.splitlines(), ENTERED.strip(), said])
+    assert reason is not None
+    assert reason.code is ReasonCode.CONNECTION_LOST
+
+
+def test_a_disconnect_is_told_in_a_verbose_line_too() -> None:
+    said = "packet.c:ssh_packet_read_poll_seqnr():1776 (pid=23): "
+    plain = "Received disconnect from 127.0.0.1 port 22:2: Too many authentication failures"
+    verbose = find_reason([*BEGUN.splitlines(), said + plain])
+    assert verbose is not None
+    assert verbose.code is ReasonCode.TOO_MANY_FAILURES

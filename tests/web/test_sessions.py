@@ -172,4 +172,4 @@ async def test_leaving_the_app_ends_the_session(
                 async for _ in socket:
                     pass
     await asyncio.to_thread(wait_until, lambda: not server.children, 15)
-    assert len(server.lines("session-ended")) == 1
+    await asyncio.to_thread(wait_until, lambda: len(server.lines("session-ended")) == 1, 15)

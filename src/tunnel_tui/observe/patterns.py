@@ -203,7 +203,7 @@ PATTERNS: tuple[Pattern, ...] = (
         Code.CONNECTION_LOST,
         ("closed by", "reset by", "Broken pipe", "Connection aborted"),
         r"^Connection to (?P<to>\S+) closed by remote host"
-        r"|^(?:Read from remote host|client_loop: send disconnect|packet_write_wait|"
+        r"|^(?:Read from remote host|(?:client_loop: )?send disconnect|packet_write_wait|"
         r"Write failed)(?: (?P<peer>\S+))?: ?.*(?:reset by peer|Broken pipe|closed|aborted)"
         r"|^Connection (?:closed|reset) by (?P<by>(?!UNKNOWN)\S+) port \d+",
         "connection closed by the server",

@@ -21,6 +21,12 @@ _NOISE = re.compile(
     r"ssh exited|received signal)|"
     r"\[\d{4}-\d\d-\d\d |Disconnected from|channel \d+: open failed)"
 )
+_VERBOSE = re.compile(
+    r"^(?:debug\d: )?[\w.-]+\.c:\w+\(\):\d+ \([^)]*pid=\d+\): "
+    r"(?=send disconnect|Received disconnect)",
+    re.MULTILINE,
+)
+"""What LogVerbose puts in front of an error of the functions that it names (see `probe`)."""
 _EXIT_STATUS = re.compile(r"ssh exited (?:prematurely )?with (?:error )?status (\d+)")
 _EXIT_SIGNAL = re.compile(r"ssh exited on signal (\d+)")
 _TOLD_TO_END = re.compile(r"received signal to exit \((\d+)\)")
@@ -149,7 +155,7 @@ def _last_run(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _of_attempt(lines: Sequence[str], spec: TunnelSpec | None) -> Reason | None:
-    text = "\n".join(lines)
+    text = _VERBOSE.sub("", "\n".join(lines))
     best: tuple[Pattern, re.Match[str]] | None = None
     for pattern in PATTERNS:
         match = _last_match(pattern, text)
