@@ -7,14 +7,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.supervise.command import SECRETS
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 DEFAULT_CONNECTIONS = 10
 DEFAULT_IDLE = 30 * 60.0
 DEFAULT_DURATION = 12 * 3600.0
-SECRETS = ("API_KEY",)
-"""Variables that neither the app nor a tunnel inherits."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")

@@ -211,7 +211,7 @@ def _status_record(status: TunnelStatus) -> Record:
         "pid": status.pid,
         "since": status.since,
         "reconnects": status.reconnects,
-        "confirmed": status.confirmed,
+        "confirmed": status.confirmed if status.state is State.RUNNING else None,
         "traffic": status.traffic and status.traffic._asdict(),
     }
 
