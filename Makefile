@@ -24,8 +24,10 @@ run: $(VENV)/.demo  ## open the app on your configuration; ARGS="status" runs a 
 
 test: $(VENV)/.dev  ## run all tests; TESTS=tests/unit for some of them
 	scripts/install-test-packages
-	$(PYTEST) -n $(JOBS) --dist loadfile -m "not container and not alone" $(TESTS)
-	$(PYTEST) -m "container or alone" $(TESTS) || test $$? -eq 5
+	@status=0; \
+	$(PYTEST) -n $(JOBS) --dist loadfile -m "not container and not alone" $(TESTS) || test $$? -eq 5 || status=1; \
+	$(PYTEST) -m "container or alone" $(TESTS) || test $$? -eq 5 || status=1; \
+	exit $$status
 
 check: lint  ## lint, and the fast tests
 	$(PYTEST) tests/unit tests/tui
