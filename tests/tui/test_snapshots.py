@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tests.tui.fake import LOG, FakeEngine, showcase
 from tests.tui.support import ENVIRONMENT, text_of
@@ -64,6 +65,8 @@ def settle(*keys: str) -> Callable[[Pilot[int]], Awaitable[None]]:
         await rest(pilot)
         for key in keys:
             await pilot.press(key)
+        for field in pilot.app.screen.query(Input):
+            field.cursor_blink = False  # a picture must not depend on the moment
         await rest(pilot)
 
     return run
