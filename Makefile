@@ -5,13 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := constraints.txt pyproject.toml scripts/make-venv
-PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips
+PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips -p tests.plugins.fault_table
 TESTS ?= tests
 # Most tests wait for ssh and for timers more than they compute.
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lint format image screenshots recording clean
+.PHONY: help demo run test check faults bench soak lint format image screenshots recording clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -31,6 +31,19 @@ test: $(VENV)/.dev  ## run all tests; TESTS=tests/unit for some of them
 
 check: lint  ## lint, and the fast tests
 	$(PYTEST) tests/unit tests/tui
+
+faults: $(VENV)/.dev  ## do harm of every kind and write docs/faults.md
+	scripts/install-test-packages
+	$(PYTEST) -n $(JOBS) --dist loadfile --fault-table docs/faults tests/faults
+
+bench: $(VENV)/.dev  ## measure everything beside its floor and write docs/figures.md
+	$(BIN)/python -m benchmarks docs/figures
+
+MINUTES ?= 20
+SEED ?= $(shell date +%s)
+soak: $(VENV)/.dev  ## random faults for MINUTES=n minutes, SEED=n for the same ones again
+	scripts/install-test-packages
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
 
 lint: $(VENV)/.dev  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
