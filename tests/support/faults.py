@@ -5,6 +5,7 @@ be noticed and to be mended, and what was lost, doubled or left over at the end.
 """
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -171,14 +172,30 @@ class Site:
         """Wait until these are RUNNING and carry traffic, and the app says so."""
         for spec in specs or self.specs:
             self.wait_state(spec, State.RUNNING, deadline=deadline)
-            assert passes(self.listener(spec)), f"{spec.name} is RUNNING and passes nothing"
+            assert self.carries(spec), f"{spec.name} is RUNNING and passes nothing"
             if self.app is not None:
                 self.wait_badge(spec, "RUNNING", deadline)
 
     def wait_badge(self, spec: TunnelSpec, badge: str, deadline: float = 15.0) -> str:
-        """Wait until the app shows this badge (a regular expression) on the tunnel's row."""
-        assert self.app
-        return self.app.shows(rf"(?m)^.*({badge}).*\b{spec.name}\b.*$", deadline)
+        """Wait until the tunnel's row of the app matches a regular expression; return the row."""
+        app = self.app
+        assert app
+        screen = ""
+
+        def look() -> str:
+            nonlocal screen
+            screen = app.text
+            named = (line for line in screen.splitlines() if re.search(rf"\b{spec.name}\b", line))
+            return next((line for line in named if re.search(badge, line)), "")
+
+        try:
+            return wait_until(look, deadline, interval=0.05)
+        except AssertionError:
+            raise AssertionError(f"{spec.name} never showed {badge!r}:\n{screen}") from None
+
+    def carries(self, spec: TunnelSpec) -> bool:
+        """Say whether traffic passes through a tunnel."""
+        return passes(self.listener(spec))
 
     def listener(self, spec: TunnelSpec) -> int:
         """The port that a tunnel listens at (here, or at the server, which is here too)."""
