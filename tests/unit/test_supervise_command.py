@@ -65,7 +65,7 @@ def test_the_documented_command(home: Home, programs: Callable[..., None]) -> No
         "ExitOnForwardFailure=yes",
         "BatchMode=yes",
         "ConnectTimeout=10",
-        "ServerAliveInterval=15",
+        "ServerAliveInterval=14",
         "ServerAliveCountMax=3",
         "ControlMaster=no",
         "ControlPath=none",

@@ -31,11 +31,15 @@ _FIRM = (
 """What our reading of the tunnel rests on; ssh(1) takes the first value of an option."""
 _TUNABLE = (
     "ConnectTimeout=10",
-    "ServerAliveInterval=15",
+    "ServerAliveInterval=14",
     "ServerAliveCountMax=3",
     "StrictHostKeyChecking=accept-new",
 )
-"""Given after the person's own `ssh_options`, which therefore win."""
+"""Given after the person's own `ssh_options`, which therefore win.
+
+ssh gives up when the question after the last allowed one is due: after (3 + 1) · 14 s of silence,
+so that a dead connection is noticed within a minute.
+"""
 _QUIET = ("BatchMode=", "ControlMaster=", "ControlPath=", "LogLevel=", "LogVerbose=", "SetEnv=")
 """Of no use to a person who runs the command by hand."""
 _FOREIGN = ("AUTOSSH_PORT", "AUTOSSH_PIDFILE", "AUTOSSH_DEBUG", "AUTOSSH_MESSAGE")

@@ -21,7 +21,7 @@ _OPTIONS = (
     "ControlPersist=no",
     # Forwards of the person's own ssh config would ride along unseen and may fail the login.
     "ClearAllForwardings=yes",
-    "ServerAliveInterval=15",
+    "ServerAliveInterval=14",
     "ServerAliveCountMax=3",
     "ConnectTimeout=20",
     "BatchMode=no",
