@@ -18,7 +18,7 @@ import aiohttp
 from tests.conftest import Lab
 from tests.support import processes
 from tests.support.daemon import Daemon, zombies_of
-from tests.support.network import free_port, passes
+from tests.support.network import EchoService, free_port, passes
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
 from tunnel_tui.system.sockets import tcp_sockets
@@ -116,12 +116,14 @@ def test_it_comes_back_and_tunnels_do_not_notice(
     assert zombies_of(daemon.pid) == []
 
 
-def test_it_waits_longer_each_time(lab: Lab, run_daemon: Callable[..., Daemon]) -> None:
+def test_it_waits_longer_each_time(
+    lab: Lab, echo: EchoService, run_daemon: Callable[..., Daemon]
+) -> None:
     lab.home.write_config("tunnels: []\n")
-    daemon = run_daemon(variables=variables(0, API_PORT="no number"))
+    daemon = run_daemon(variables=variables(echo.port))
     daemon.wait_for("server-ended", 30, count=2)
     assert [line["retry_in"] for line in daemon.lines("server-ended")][:2] == ["1s", "2s"]
-    assert "the port is not understood" in daemon.output.read_text()
+    assert f"{echo.port}" in daemon.output.read_text()
     assert daemon.end()[0] == 0
 
 
@@ -176,6 +178,8 @@ async def test_a_browser_session_ends_with_it(lab: Lab, run_daemon: Callable[...
         ({"API_KEY": ""}, "API_KEY is not"),
         ({"API_KEY": " , "}, "API_KEY is not"),
         ({"API_ENABLE": "maybe"}, "maybe is not understood"),
+        ({"API_PORT": "http"}, "the port is not understood"),
+        ({"WS_IDLE_TIMEOUT": "soon"}, "WS_IDLE_TIMEOUT"),
     ],
 )
 def test_it_goes_on_without_serving_and_says_why(

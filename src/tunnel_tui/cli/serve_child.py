@@ -114,7 +114,7 @@ def take_server(
             advice=f"set {KEY} (openssl rand -hex 32 makes one)",
         )
     else:
-        return ServeChild(_command(settings, given.get(HOST) or _ALL), given, log)
+        return _checked(settings, given, log)
     return None
 
 
@@ -125,6 +125,19 @@ def main() -> int:
     from tunnel_tui.cli.main import main as run
 
     return run(arguments)
+
+
+def _checked(settings: "Settings", given: Mapping[str, str], log: "WatchLog") -> ServeChild | None:
+    """Refuse here what the server would refuse at each of its starts."""
+    from tunnel_tui.web.options import load_options
+
+    host = given.get(HOST) or _ALL
+    try:
+        load_options(given, host)
+    except TunnelTuiError as error:
+        log.error("not-serving", detail=f"{error.title}: {error.detail}", advice=error.advice)
+        return None
+    return ServeChild(_command(settings, host), given, log)
 
 
 def _command(settings: "Settings", host: str) -> list[str]:
