@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunnel_tui.config import nodes
-from tunnel_tui.config.load import Config, load_config, parse_config
+from tunnel_tui.config.load import Config, load_config
+from tunnel_tui.config.parse import parse_config
 from tunnel_tui.model import Direction, Problem, tunnel_hash
 
 ONE = """\

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunnel_tui.config.load import parse_config
+from tunnel_tui.config.parse import parse_config
 from tunnel_tui.config.plan import Plan, make_plan
 from tunnel_tui.model import TunnelEntry, TunnelSpec
 

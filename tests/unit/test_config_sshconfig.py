@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tunnel_tui.config.load import parse_config
+from tunnel_tui.config.parse import parse_config
 from tunnel_tui.config.sshconfig import check_hosts, look_up
 from tunnel_tui.config.sshhosts import ConfiguredForward, configured_forwards, host_aliases
 from tunnel_tui.errors import ConfigError

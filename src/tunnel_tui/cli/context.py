@@ -45,7 +45,8 @@ class Context:
         if self._config is None:
             from tunnel_tui.config.load import load_config
 
-            self._config = load_config(self.settings.config_file, self.settings.direction_mode)
+            given = self.settings
+            self._config = load_config(given.config_file, given.direction_mode, given.cache_dir)
         return self._config
 
     def good_config(self) -> "Config":

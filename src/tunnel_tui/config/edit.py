@@ -16,8 +16,9 @@ import yaml
 from tunnel_tui.config import splice
 from tunnel_tui.config.backups import backup
 from tunnel_tui.config.item import read_item
-from tunnel_tui.config.load import Config, parse_config, read_bytes
+from tunnel_tui.config.load import Config, read_bytes
 from tunnel_tui.config.nodes import StructureError
+from tunnel_tui.config.parse import parse_config
 from tunnel_tui.config.places import SpliceError
 from tunnel_tui.config.report import Report
 from tunnel_tui.config.wanted import Values, as_written, effective, says

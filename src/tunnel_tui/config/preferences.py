@@ -13,7 +13,7 @@ from typing import NamedTuple
 import yaml
 
 from tunnel_tui.config.item import FALSE_WORDS, TRUE_WORDS, read_keys
-from tunnel_tui.config.load import explain, read_bytes
+from tunnel_tui.config.load import read_bytes
 from tunnel_tui.config.merges import merged_pairs
 from tunnel_tui.config.nodes import (
     Collection,
@@ -25,6 +25,7 @@ from tunnel_tui.config.nodes import (
     parse_tree,
     resolve,
 )
+from tunnel_tui.config.parse import explain
 from tunnel_tui.config.report import Report
 from tunnel_tui.model import Problem
 from tunnel_tui.system.files import write_atomic
