@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figure
 from tests.support.machine import describe_machine
+
+from benchmarks.figures import Figure
 
 INTRODUCTION = """\
 # Figures
