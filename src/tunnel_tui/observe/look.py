@@ -62,6 +62,9 @@ class Look:
             for other in self.observer.state.duplicates:
                 if other.hash == spec.hash:
                     yield other
+        else:
+            for pid in self.observer.met(spec.hash):
+                yield TunnelEntry.of(spec, pid)
         if self.rescan or (entry is not None and not self.observer.is_known_dead(entry)):
             self._scan()
         for process in self.observer.tagged(spec.hash):

@@ -56,10 +56,9 @@ def find_reason(
 def last_words(lines: Sequence[str]) -> Reason | None:
     """Make an UNKNOWN reason of the last line that says something; None where none does."""
     for line in reversed(_last_run(lines)):
-        if line.strip() and not _NOISE.match(line):
-            return Reason(
-                ReasonCode.UNKNOWN, _shorten(line), "the log tells what happened before", line
-            )
+        text = "" if _NOISE.match(line) else _shorten(line)
+        if text:
+            return Reason(ReasonCode.UNKNOWN, text, "the log tells what happened before", line)
     return None
 
 

@@ -129,10 +129,13 @@ class StateFile:
         if data == self._last[0]:
             return self._last[1]
         entries, malformed = parse_text(data.decode("utf-8", "surrogateescape"))
-        last = {entry.hash: entry for entry in entries}
-        duplicates = tuple(entry for entry in entries if last[entry.hash] is not entry)
-        kept = tuple(entry for entry in entries if last[entry.hash] is entry)
-        found = StateRead(kept, tuple(malformed), duplicates, exists=True)
+        # By place: equal lines are one and the same entry.
+        last = {entry.hash: place for place, entry in enumerate(entries)}
+        kept: list[TunnelEntry] = []
+        duplicates: list[TunnelEntry] = []
+        for place, entry in enumerate(entries):
+            (kept if last[entry.hash] == place else duplicates).append(entry)
+        found = StateRead(tuple(kept), tuple(malformed), tuple(duplicates), exists=True)
         self._last = (data, found)
         return found
 
@@ -209,6 +212,7 @@ class StateFile:
 
         Raises:
             LockHeldError: somebody else held it for `timeout` seconds.
+            FileRefusedError, StateFileError: see `update`.
         """
         try:
             number = int(tunnel_hash[:15], 16)
@@ -223,6 +227,7 @@ class StateFile:
 
         Raises:
             LockHeldError: no slot became free within `timeout` seconds.
+            FileRefusedError, StateFileError: see `update`.
         """
         slots = [_SLOT_LOCKS + number for number in range(max(1, limit))]
         with self._range(slots, timeout, f"{limit} other starts"):
@@ -235,7 +240,10 @@ class StateFile:
         while True:
             # A descriptor of its own: the lock belongs to the open file, so threads exclude
             # each other too.
-            fd = open_shared(self.path)
+            try:
+                fd = open_shared(self.path)
+            except OSError as error:
+                raise _failed(self.path, error) from error
             lock = None
             try:
                 lock = _first_free(fd, offsets)
@@ -299,9 +307,15 @@ def _refused(path: str, why: str) -> FileRefusedError:
 
 
 def _failed(path: str, error: OSError) -> StateFileError:
-    advice = "make room on the disk" if error.errno == errno.ENOSPC else ""
+    advice = {
+        errno.ENOSPC: "make room on the disk",
+        errno.EDQUOT: "make room: your quota is used up",
+        errno.EACCES: "give everybody who runs tunnels the right to write it: mode 666",
+    }
     return StateFileError(
-        "The state file cannot be written", f"{path}: {error.strerror or error}", advice
+        "The state file cannot be written",
+        f"{path}: {error.strerror or error}",
+        advice.get(error.errno or 0, ""),
     )
 
 

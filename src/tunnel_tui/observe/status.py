@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tunnel_tui.model import Forward, Layer, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.model import Forward, Layer, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import OurProcess, find_tagged, is_ours
 from tunnel_tui.observe.look import Look
 from tunnel_tui.observe.runs import RunReader
@@ -39,6 +39,7 @@ class Observer:
         self._tagged: dict[str, list[OurProcess]] = {}
         self._watched: set[int] = set()
         self._dead: set[tuple[str, int]] = set()
+        self._strayed: list[tuple[str, int]] = []
 
     def observe(
         self, specs: Sequence[TunnelSpec], *, traffic: bool = False, rescan: bool = True
@@ -52,6 +53,12 @@ class Observer:
         """
         self.state = self._file.read()
         entries = {entry.hash: entry for entry in self.state.entries}
+        # Not a login: it lives on for others after a tunnel was taken from it.
+        self._strayed = [
+            key
+            for key, known in self._subjects.items()
+            if key[0] not in entries and not known.login
+        ]
         look = Look(self, traffic, rescan)
         # Those that are registered first: a search for the others can leave them out.
         found = {
@@ -133,6 +140,19 @@ class Observer:
     def tagged(self, tunnel_hash: str) -> Sequence[OurProcess]:
         """List the live processes that carry a tunnel's tag, from the last scan."""
         return self._tagged.get(tunnel_hash, ())
+
+    def met(self, tunnel_hash: str) -> Sequence[int]:
+        """Name the processes that ran a tunnel at the last look, where its entry is gone now."""
+        return [pid for known, pid in self._strayed if known == tunnel_hash]
+
+    def lost(self, statuses: Sequence[TunnelStatus]) -> frozenset[str]:
+        """Name (by hash) the tunnels that are up although the state file no longer has them."""
+        known = {entry.hash for entry in self.state.entries}
+        return frozenset(
+            status.spec.hash
+            for status in statuses
+            if status.spec.hash not in known and status.state in (State.RUNNING, State.STARTING)
+        )
 
     def scan(self) -> None:
         """Look for processes of ours anew."""

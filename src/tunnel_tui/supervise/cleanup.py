@@ -17,6 +17,8 @@ from tunnel_tui.system import proc
 
 _LOCK_TIMEOUT = 20.0
 _GRACE = 2.0
+_TOLD = 20
+"""Lines of the state file of one kind that are reported one by one."""
 
 
 def clean_up(settings: Settings, specs: Sequence[TunnelSpec]) -> list[Outcome]:
@@ -42,28 +44,38 @@ def clean_up(settings: Settings, specs: Sequence[TunnelSpec]) -> list[Outcome]:
 
 
 def _repair(state: StateFile) -> list[Outcome]:
-    """Drop lines that are no entries, and all but the last entry of a hash if it is dead."""
+    """Drop lines that are no entries, and all but one entry of each hash."""
     read = state.read()
     if not (read.malformed or read.duplicates):
         return []
 
+    dropped: list[TunnelEntry] = []
+
     def change(entries: list[TunnelEntry]) -> list[TunnelEntry]:
-        # Of several entries the last live one stays, or the last one.
-        best: dict[str, TunnelEntry] = {}
-        for entry in entries:
-            if entry.hash not in best or registered(entry) or not registered(best[entry.hash]):
-                best[entry.hash] = entry
-        return [entry for entry in entries if best[entry.hash] is entry]
+        # Of several entries the last live one stays, or the last one. By place: lines may be equal.
+        best: dict[str, int] = {}
+        live: set[str] = set()
+        for place, entry in enumerate(entries):
+            lives = registered(entry) is not None
+            if lives or entry.hash not in live:
+                best[entry.hash] = place
+            if lives:
+                live.add(entry.hash)
+        kept = set(best.values())
+        dropped[:] = [entry for place, entry in enumerate(entries) if place not in kept]
+        return [entries[place] for place in sorted(kept)]
 
     state.update(change, keep_malformed=False)
+    lines = [("", "", f"a line that is no entry: {_shown(line)}") for line in read.malformed]
+    seconds = [(entry.hash, entry.name, f"a second entry (pid {entry.pid})") for entry in dropped]
     outcomes = [
-        Outcome("", "", True, "removed", f"a line that is no entry: {_shown(line)}")
-        for line in read.malformed
+        Outcome(tunnel_hash, name, True, "removed", message)
+        for several in (lines, seconds)
+        for tunnel_hash, name, message in several[:_TOLD]
     ]
-    outcomes += (
-        Outcome(entry.hash, entry.name, True, "removed", f"a second entry (pid {entry.pid})")
-        for entry in read.duplicates
-    )
+    left = max(0, len(lines) - _TOLD) + max(0, len(seconds) - _TOLD)
+    if left:
+        outcomes.append(Outcome("", "", True, "removed", f"{left:,} more lines of these kinds"))
     return outcomes
 
 

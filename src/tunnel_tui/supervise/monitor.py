@@ -262,6 +262,7 @@ class Monitor:
             self._watcher(),
             time.time(),
             trouble,
+            self._observer.lost(statuses),
         )
         if before is not None and not changes:
             shown = before._replace(changes=(), taken_at=snapshot.taken_at)

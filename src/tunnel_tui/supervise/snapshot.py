@@ -35,6 +35,7 @@ class Snapshot(NamedTuple):
         watcher: who applies changes by itself; "": nobody.
         taken_at: epoch seconds.
         trouble: what keeps the monitor from seeing everything; "": nothing.
+        lost: hashes of tunnels that are up although the state file no longer has them.
     """
 
     statuses: tuple[TunnelStatus, ...]
@@ -45,6 +46,7 @@ class Snapshot(NamedTuple):
     watcher: str
     taken_at: float
     trouble: str = ""
+    lost: frozenset[str] = frozenset()
 
 
 def find_changes(before: Iterable[TunnelStatus], after: Iterable[TunnelStatus]) -> list[Change]:

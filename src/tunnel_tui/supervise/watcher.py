@@ -33,6 +33,8 @@ POLL = 20.0
 """Seconds between looks when nothing is reported; the kernel reports nearly everything."""
 GRACE = 2.0
 """Seconds between TERM and KILL when all is stopped: `docker stop` waits for ten in all."""
+_LOST = 0.5
+"""Seconds until an entry that the state file has lost is written again."""
 _AFTER_FAILURE = 5.0
 _JOIN = 2.0
 
@@ -219,6 +221,9 @@ class Watcher:
         if snapshot is not None:
             self._statuses = snapshot.statuses
             self._force.notice(snapshot.broken or snapshot.config)
+            if snapshot.lost:
+                # Not at once: a start by others may be about to write its line.
+                self._next_upkeep = min(self._next_upkeep, time.monotonic() + _LOST)
 
     def _guard(self) -> None:
         """End what autossh would go on repeating although the server has refused it."""
