@@ -11,7 +11,7 @@ TESTS ?= tests
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check faults bench soak lint format image screenshots recording clean
+.PHONY: help demo run test check faults bench soak fuzz lint format image screenshots recording clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -44,6 +44,10 @@ SEED ?= $(shell date +%s)
 soak: $(VENV)/.dev  ## random faults for MINUTES=n minutes, SEED=n for the same ones again
 	scripts/install-test-packages
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
+
+INPUTS ?= 1000000
+fuzz: $(VENV)/.dev  ## a million made-up inputs for the state file and the logs, INPUTS=n
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 lint: $(VENV)/.dev  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
