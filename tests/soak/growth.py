@@ -1,0 +1,73 @@
+"""Do the watcher and the app grow? Descriptors and memory after warm-up and at the end."""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+WARM = 60.0
+"""Seconds after which a process has loaded what it needs."""
+SPARE_DESCRIPTORS = 3
+"""A look, a start or a stop may be under way at the moment of counting."""
+SPARE_MEMORY = 10.0
+"""MB: what a grown table, a longer history and the allocator may take once."""
+
+
+class Size(NamedTuple):
+    """What a process takes; `watched` are its pidfds, one for each live process it watches."""
+
+    descriptors: int
+    watched: int
+    memory: float
+
+
+def measure(pid: int) -> Size | None:
+    """Count the descriptors of a process, and its megabytes."""
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            memory = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        names = list(_targets(pid))
+    except OSError:
+        return None
+    watched = sum("pidfd" in name for name in names)
+    return Size(len(names) - watched, watched, memory)
+
+
+def _targets(pid: int) -> Iterator[str]:
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            yield os.readlink(f"/proc/{pid}/fd/{name}")
+        except OSError:
+            continue
+
+
+class Growth:
+    """Follows one kind of process through all its lives."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.worst = 0.0
+        self._pid = 0
+        self._began = 0.0
+        self._base: Size | None = None
+        self._smallest: int = 0
+        self._latest: list[int] = []
+
+    def look(self, pid: int, now: float) -> str:
+        """Compare a process with what it was when warm; "" where it has not grown."""
+        size = measure(pid) if pid else None
+        if size is None:
+            return ""
+        if pid != self._pid:
+            self._pid, self._began, self._base, self._latest = pid, now, None, []
+        if now - self._began < WARM:
+            return ""
+        if self._base is None:
+            self._base = size
+        # The least of the last looks: what is open only for a moment is no leak.
+        self._latest = [*self._latest[-5:], size.descriptors]
+        self.worst = max(self.worst, size.memory - self._base.memory)
+        if len(self._latest) > 5 and min(self._latest) > self._base.descriptors + SPARE_DESCRIPTORS:
+            return f"{self.what} (pid {pid}) has {size}, had {self._base}"
+        if size.memory > self._base.memory + SPARE_MEMORY:
+            return f"{self.what} (pid {pid}) has {size}, had {self._base}"
+        return ""
