@@ -126,7 +126,7 @@ def test_foreign_log_is_refused_and_untouched(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b"theirs")
     os.chown(path, 12345, 12345)
-    with pytest.raises(FileRefusedError, match="another user"):
+    with pytest.raises(FileRefusedError, match="belongs to user"):
         files.open_log(str(path), append=False)
     assert path.read_bytes() == b"theirs"
 
@@ -189,7 +189,7 @@ def test_foreign_directories(tmp_path):
     os.chown(path, 12345, 12345)
     link.symlink_to(path)
     os.chown(link, 12345, 12345, follow_symlinks=False)
-    with pytest.raises(FileRefusedError, match="another user"):
+    with pytest.raises(FileRefusedError, match="belongs to user"):
         files.make_directory(str(path), 0o700)
     with pytest.raises(FileRefusedError):
         files.make_directory(str(link), 0o777)

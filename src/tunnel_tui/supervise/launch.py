@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
+    FileRefusedError,
     InteractiveTunnelError,
     PortBusyError,
     SpawnError,
@@ -162,6 +163,11 @@ def open_log(path: str) -> int:
     """
     try:
         return files.open_log(path)
+    except FileRefusedError as error:
+        # Mostly what an earlier run left there, perhaps of another user: a stop removes it.
+        which = os.path.basename(path).removeprefix("tunnel-")[:8]
+        advice = f"if nobody needs it: tunnel-tui stop-tunnel {which} removes it"
+        raise FileRefusedError(error.title, error.detail, advice) from error
     except OSError as error:
         raise SpawnError(
             "the log cannot be written", f"{path}: {error.strerror or error}", "check the directory"

@@ -85,7 +85,7 @@ def make_directory(path: str, mode: int) -> None:
         raise _refused(path, f"it is {_kind(found.st_mode)}, not a directory")
     if found.st_uid != os.geteuid():
         if private:
-            raise _refused(path, "it belongs to another user")
+            raise _refused(path, _belongs_to(found.st_uid))
         return
     has = stat.S_IMODE(found.st_mode)
     if has != mode if private else has & mode != mode:
@@ -162,6 +162,8 @@ def _open_checked(path: str, flags: int, ours: bool) -> int:
         }
         if error.errno in reasons:
             raise _refused(path, reasons[error.errno]) from error
+        if ours and error.errno == errno.EACCES and (owner := _stranger(path)):
+            raise _refused(path, owner) from error
         raise
     try:
         found = os.fstat(descriptor)
@@ -170,7 +172,7 @@ def _open_checked(path: str, flags: int, ours: bool) -> int:
         if flags & (os.O_WRONLY | os.O_RDWR) and found.st_nlink > 1:
             raise _refused(path, "it has a second name elsewhere (a hard link)")
         if ours and found.st_uid != os.geteuid():
-            raise _refused(path, "it belongs to another user")
+            raise _refused(path, _belongs_to(found.st_uid))
     except BaseException:
         os.close(descriptor)
         raise
@@ -265,6 +267,21 @@ def _sync_directory(directory: str) -> None:
         pass
     finally:
         os.close(descriptor)
+
+
+def _stranger(path: str) -> str:
+    """Say whose a file is that we may not open; "" where it is ours, or cannot be seen."""
+    try:
+        uid = os.lstat(path).st_uid
+    except OSError:
+        return ""
+    return "" if uid == os.geteuid() else _belongs_to(uid)
+
+
+def _belongs_to(uid: int) -> str:
+    from tunnel_tui.system.proc import user_name
+
+    return f"it belongs to user {user_name(uid)}"
 
 
 def _kind(mode: int) -> str:
