@@ -184,6 +184,15 @@ PATTERNS: tuple[Pattern, ...] = (
         "check network, VPN and firewall: ip route get {to}",
     ),
     Pattern(
+        # A firewall that answers with a reset, and whatever else connect(2) may say.
+        Code.UNREACHABLE,
+        ("connect to host",),
+        _CONNECT + r"(?P<why>.+)$",
+        "cannot connect to {to} port {port}: {why}",
+        "check network, VPN and firewall: nc -vz {to} {port}",
+        4,
+    ),
+    Pattern(
         Code.TIMED_OUT,
         ("timed out",),
         _CONNECT + r"(?:Connection|Operation) timed out"
