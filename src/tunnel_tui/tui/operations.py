@@ -144,14 +144,14 @@ class Operations:
             return
         self._post(DetailsRead(key, layers, command, more))
 
-    def accept_key(self, spec: TunnelSpec, key: ChangedKey) -> None:
-        """Forget the known key of a host, then start the tunnel, which takes the new one."""
+    def accept_key(self, specs: Sequence[TunnelSpec], key: ChangedKey) -> None:
+        """Forget the known key of a host, then start its tunnels, which take the new one."""
 
         def accept(progress: Progress) -> list[Outcome]:
             forgotten = self._engine.forget_key(key)
-            return [forgotten, *self._engine.start_all([spec], progress)]
+            return [forgotten, *self._engine.start_all(specs, progress)]
 
-        self._batch("accepting the key", accept, 0, [spec])
+        self._batch("accepting the key", accept, 0, specs)
 
     def copy_command(self, spec: TunnelSpec) -> None:
         """Put the ssh command on the clipboard."""

@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tunnel_tui.model import ReasonCode
+from tunnel_tui.model import ReasonCode, TunnelSpec
 from tunnel_tui.supervise.hostkeys import ChangedKey
 from tunnel_tui.tui.present import clean
 from tunnel_tui.tui.screens.many import ManyActions
@@ -37,7 +37,7 @@ class AcceptKey(ModalScreen[bool]):
             "",
             "Ask its owner whether the new one is right. If nobody reinstalled that host,",
             "somebody may be listening in.",
-            f"Forgets the known key in {clean(key.file)} and starts the tunnel.",
+            f"Forgets the known key in {clean(key.file)} and starts what waits for it.",
         ]
         with Vertical(id="dialog"):
             yield Static(f"Accept another key of {clean(key.name)}?", id="question", markup=False)
@@ -72,7 +72,7 @@ class HostKeyActions(ManyActions):
             # No toast: it would cover the keys. What K does stands below them, and in the footer.
             self.rule.tab = Tab.DETAILS
             return
-        key, spec = self.details.more.key, row.status.spec
+        key, specs = self.details.more.key, self._waiting_for(row.status.spec)
         if key is None:
             self.refuse("Cannot accept the key", "its log does not name it any more")
         elif not key.ours:
@@ -82,6 +82,17 @@ class HostKeyActions(ManyActions):
 
             def decide(agreed: bool | None) -> None:
                 if agreed:
-                    self.context.operations.accept_key(spec, key)
+                    self.context.operations.accept_key(specs, key)
 
             self.app.push_screen(AcceptKey(key), decide)
+
+    def _waiting_for(self, chosen: TunnelSpec) -> list[TunnelSpec]:
+        """List what was refused for the key of the same host, as whoever it logs in."""
+        host = chosen.remote_host.rpartition("@")[2]
+        return [
+            spec
+            for row in self.context.rows.rows
+            if (spec := row.status.spec).remote_host.rpartition("@")[2] == host
+            and row.status.reason is not None
+            and row.status.reason.code is ReasonCode.HOST_KEY_CHANGED
+        ]
