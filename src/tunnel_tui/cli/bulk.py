@@ -1,5 +1,6 @@
 """`start`, `stop`, `restart`: all tunnels at once."""
 
+import time
 from collections.abc import Sequence
 
 from tunnel_tui.cli.context import Context
@@ -28,7 +29,9 @@ def start(context: Context) -> int:
     started = (*plan.start, *plan.restart)
 
     def work(progress: Progress) -> list[Outcome]:
-        return confirm(context, started, apply_plan(settings, plan, progress), 0.0)
+        began = time.monotonic()
+        outcomes = apply_plan(settings, plan, progress)
+        return confirm(context, started, outcomes, _left(began))
 
     code = carry_out(context, work)
     _name_logins(context, plan.login)
@@ -56,12 +59,20 @@ def _start_afresh(context: Context, specs: Sequence[TunnelSpec]) -> int:
         stopped = stop_tunnels(settings, None, progress)
         still_there = {outcome.hash for outcome in stopped if not outcome.ok}
         ready = [spec for spec in startable if spec.hash not in still_there]
+        began = time.monotonic()
         started = start_tunnels(settings, ready, progress)
-        return stopped + confirm(context, ready, started, 0.0)
+        return stopped + confirm(context, ready, started, _left(began))
 
     code = carry_out(context, work)
     _name_logins(context, [spec for spec in specs if spec.interactive])
     return code
+
+
+def _left(began: float) -> float:
+    """Seconds to go on waiting for what somebody else is starting at this moment."""
+    from tunnel_tui.supervise.lifecycle import CONFIRM_TIMEOUT
+
+    return max(0.0, began + CONFIRM_TIMEOUT - time.monotonic())
 
 
 def _name_logins(context: Context, specs: Sequence[TunnelSpec]) -> None:

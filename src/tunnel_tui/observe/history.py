@@ -1,5 +1,6 @@
 """The journal of state changes: it outlives the logs, which a stop deletes."""
 
+import errno
 import fcntl
 import os
 from typing import NamedTuple
@@ -59,11 +60,14 @@ class History:
             line = json.dumps(record._asdict(), ensure_ascii=True).encode() + b"\n"
             if data and not data.endswith(b"\n"):
                 line = b"\n" + line  # a torn line must not swallow this one
-            if len(data) + len(line) > LIMIT:
+            size = len(data)
+            if size + len(line) > LIMIT:
                 kept = data[-LIMIT // 2 :].partition(b"\n")[2]
-                os.ftruncate(fd, 0)
+                os.ftruncate(fd, size := 0)
                 line = kept + line
-            os.write(fd, line)
+            if os.write(fd, line) < len(line):
+                os.ftruncate(fd, size)  # half a record is none
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(fd)
 

@@ -73,7 +73,9 @@ def outcome_of(error: TunnelTuiError | OSError, tunnel_hash: str, name: str) -> 
     if isinstance(error, TunnelTuiError):
         message = f"{error.title}: {error.detail}" if error.detail else error.title
         return Outcome(tunnel_hash, name, False, "failed", message, error.advice)
-    return Outcome(tunnel_hash, name, False, "failed", str(error))
+    place = f"{error.filename}: " if error.filename else ""
+    message = f"{place}{error.strerror or error}"
+    return Outcome(tunnel_hash, name, False, "failed", message)
 
 
 def conclude(settings: Settings, outcome: Outcome, started: Launch, fate: Fate) -> Outcome:
