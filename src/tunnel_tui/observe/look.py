@@ -1,5 +1,6 @@
 """One look at all tunnels: what is dumped, scanned or decided once per look."""
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ class Look:
         self.used: set[tuple[str, int]] = set()
         self.dead: set[tuple[str, int]] = set()
         self._scanned = False
+        self._masters: dict[str, int | None] = {}
 
     def at(self, spec: TunnelSpec, entry: TunnelEntry | None) -> TunnelStatus:
         """Tell the state of one tunnel."""
@@ -65,11 +67,29 @@ class Look:
         else:
             for pid in self.observer.met(spec.hash):
                 yield TunnelEntry.of(spec, pid)
+            if spec.interactive and (login := self._login(spec)):
+                yield login
         if self.rescan or (entry is not None and not self.observer.is_known_dead(entry)):
             self._scan()
         for process in self.observer.tagged(spec.hash):
             if process.leads:
                 yield TunnelEntry.of(spec, process.stat.pid)
+
+    def _login(self, spec: TunnelSpec) -> TunnelEntry | None:
+        """Find the login that holds a tunnel's listener although no line says so.
+
+        Of a remote forward nobody but the far end knows.
+        """
+        path = self.observer.settings.login_socket(spec.remote_host)
+        if path not in self._masters:
+            self._masters[path] = _ask(path)
+        pid = self._masters[path]
+        entry = TunnelEntry.of(spec, pid) if pid else None
+        found = self.observer.prove(spec, entry) if entry else None
+        if not isinstance(found, Subject) or not found.login or not found.forward.listens_here:
+            return None
+        found.find_ssh()
+        return entry if found.stands_by_sockets(self.sockets)[0] else None
 
     def _scan(self) -> None:
         if not self._scanned:
@@ -188,3 +208,12 @@ class Look:
             since=past.down_since or start_time(subject.stat),
             reconnects=max(0, run.starts - 1),
         )
+
+
+def _ask(path: str) -> int | None:
+    """Ask who serves a control socket, if there is one."""
+    if not os.path.exists(path):
+        return None
+    from tunnel_tui.system.mux import master_pid
+
+    return master_pid(path, 0.2)
