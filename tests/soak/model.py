@@ -18,7 +18,7 @@ MEMORY = 60.0
 """Seconds for which a watcher remembers that a tunnel has died."""
 CROSSING = 15.0
 """Seconds for which starts that were asked for together may still wait in a queue."""
-UPKEEP = 75.0
+UPKEEP = 15.0
 """Seconds until a watcher has written lost entries again."""
 
 
@@ -152,7 +152,7 @@ class Model:
         self.disturb(tunnels, grace)
 
     def forget_entries(self) -> None:
-        """The state file may have lost any line: the watcher finds the live ones once a minute."""
+        """The state file may have lost any line: the watcher finds the live ones soon."""
         now = self.clock.now()
         with self.lock:
             for tunnel in self.tunnels:

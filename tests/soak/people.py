@@ -28,6 +28,11 @@ _STATES = ("DEAD", "STARTING", "INTERACTIVE", "RUNNING", "STOPPED")
 class Window(Tmux):
     """A terminal that can be resized."""
 
+    def escape(self) -> None:
+        """Press Escape, and nothing else so soon that the two would be one key (alt+…)."""
+        self.press("Escape")
+        time.sleep(0.5)
+
     def resize(self, columns: int, rows: int) -> None:
         self._run("resize-window", "-x", str(columns), "-y", str(rows))
 
@@ -131,11 +136,11 @@ class App:
             window = self._window
             if window is None:
                 return None
-            window.press("Escape")
-            window.press("q")
-            deadline = time.monotonic() + 20
-            while window.exit_status is None and time.monotonic() < deadline:
-                time.sleep(0.05)
+            for _ in range(3):
+                window.escape()
+                window.press("q")
+                if _wait(lambda: window.exit_status is not None, 10):
+                    break
             status = window.exit_status
             if status != 0:
                 self._problem(f"the app left with {status} after q:\n{window.everything}")
@@ -158,17 +163,17 @@ class App:
                 window.press("Enter")
                 if not _wait(lambda: bool(_ONE.search(window.text))):
                     window.press("/")
-                    window.press("Escape")
+                    window.escape()
                     yield None
                     return
                 if len(names) > 1:
                     window.press("Space")
                     window.press("/")
-                    window.press("Escape")
+                    window.escape()
             yield window
             if len(names) == 1:
                 window.press("/")
-            window.press("Escape")
+            window.escape()
 
     def _check_gone(self) -> None:
         assert self._window is not None
