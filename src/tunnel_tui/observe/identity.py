@@ -2,19 +2,25 @@
 
 import os
 import re
+import time
 from collections.abc import Container, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.model import DirectionMode, TunnelEntry, login_id
 from tunnel_tui.settings import DEFAULT_STATE_FILE, LOGIN_PREFIX
-from tunnel_tui.system.proc import ProcessStat, command_line, pids, read_stat, scan
+from tunnel_tui.system.proc import ProcessStat, command_line, pids, read_stat, scan, start_time
 
 PROGRAMS = frozenset({"ssh", "autossh"})
 _SHELLS = frozenset({"sh", "dash", "bash", "ash", "busybox", "env"})
 _TAG = "SetEnv=TUNNEL_HASH="
 _CARRIES_OPTION = "BbcDEeFIiJLlmOoPpQRSWw"
 """ssh(1): the options that take an argument; autossh(1) adds -M with one."""
+_SETTLED = 1.0
+"""Seconds after which a process has surely become the program that it was started as."""
+_MOST_STRANGERS = 4096
+_strangers: set[tuple[int, int, str, str | None]] = set()
+"""Pid, start, name and for which state file: processes that were looked at and are not ours."""
 
 
 class OurProcess(NamedTuple):
@@ -107,13 +113,23 @@ def find_tagged(state_file: str | None = None, known: Container[int] = ()) -> li
     found = []
     stats = scan(PROGRAMS) if not known else _unknown(known)
     for stat in stats:
+        key = (stat.pid, stat.start_ticks, stat.comm, state_file)
+        if key in _strangers:
+            continue
         argv = command_line(stat.pid)
         tag = tag_of(argv)
-        if not tag or not program(argv):
-            continue
-        if state_file is None or belongs_to(stat.pid, state_file):
+        if tag and program(argv) and (state_file is None or belongs_to(stat.pid, state_file)):
             found.append(OurProcess(stat, tag, argv))
+        elif argv and time.time() - start_time(stat) > _SETTLED:
+            _remember_stranger(key)
     return found
+
+
+def _remember_stranger(key: tuple[int, int, str, str | None]) -> None:
+    """Ask a process no more that has no tag of ours; another program has another name."""
+    if len(_strangers) >= _MOST_STRANGERS:
+        _strangers.clear()
+    _strangers.add(key)
 
 
 def _unknown(known: Container[int]) -> Iterator[ProcessStat]:
