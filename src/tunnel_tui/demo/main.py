@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from tunnel_tui.demo.codes import PASSWORD, hint
 from tunnel_tui.demo.departure import clear_up, end_stragglers
-from tunnel_tui.demo.signals import leave_on_signals
 from tunnel_tui.demo.world import demo_settings, environment_of, remove_root
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.settings import Settings
@@ -164,10 +163,8 @@ def _open_app(stage: Stage) -> int:
         hint_of(stage),
         login_hint=lambda: hint(stage.secret),
     )
-    leave_on_signals(app)
-    app.begin()
-    result = app.run()
-    return int(app.return_code or result or 0)
+    # The keeper clears up whichever way this process ends.
+    return int(import_module("tunnel_tui.tui.opening").show(app))
 
 
 def _app() -> Any:

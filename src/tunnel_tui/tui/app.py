@@ -1,8 +1,6 @@
 """The app: composes the main screen and routes what the engine and its workers report."""
 
-import asyncio
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +16,7 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.monitor import Change, Snapshot
 from tunnel_tui.supervise.preferences import preferences_file
 from tunnel_tui.supervise.presence import OtherApp, Presence
-from tunnel_tui.tui import bindings
+from tunnel_tui.tui import bindings, garbage
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.announce import Announcer
 from tunnel_tui.tui.context import Context
@@ -34,6 +32,7 @@ from tunnel_tui.tui.messages import (
     TunnelHandled,
 )
 from tunnel_tui.tui.notices import choose_notice, count
+from tunnel_tui.tui.opening import show
 from tunnel_tui.tui.palette import ActionProvider
 from tunnel_tui.tui.present import clean
 from tunnel_tui.tui.screens.help import Help
@@ -46,6 +45,8 @@ from tunnel_tui.tui.widgets.header import HeaderState
 
 PATIENCE = 5.0
 """Seconds for the app's own watch to apply a plan before it is offered to the person."""
+SETTLED = 1.0
+"""Seconds after which all is built that stays."""
 TOAST_DELAY = 0.08
 """Seconds by which a toast comes after the change in the table."""
 
@@ -122,7 +123,6 @@ class TunnelApp(App[int]):
         self.run_worker(self._look_for_programs, thread=True, exit_on_error=False)
         self._tell_of_wishes()
         if self.presence is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, 0)
             self.run_worker(self._meet_others, thread=True, exit_on_error=False)
 
     def _tell_of_wishes(self) -> None:
@@ -140,6 +140,7 @@ class TunnelApp(App[int]):
     def _listen(self) -> None:
         self._inbox.listen(lambda: self.post_message(SnapshotTaken()))
         self._show_header()
+        self.set_timer(SETTLED, garbage.resume)
 
     async def on_unmount(self) -> None:
         """Leave; every tunnel stays as it is, a login at its prompt ends."""
@@ -312,6 +313,4 @@ def run(settings: Settings, demo_hint: str = "") -> int:
     wishes = load_preferences(preferences_file(settings))
     app = TunnelApp(LiveEngine(settings, watching=wishes.watch), demo_hint)
     app.presence = Presence(settings)
-    app.begin()
-    result = app.run()
-    return app.return_code or (result or 0)
+    return show(app)

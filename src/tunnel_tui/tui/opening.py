@@ -1,31 +1,40 @@
-"""A signal ends the app like its own key does: the terminal is put right, the demo cleared up."""
+"""Opening the app in the terminal, and every way of leaving it.
+
+A signal ends the app like its own key does: the terminal is put right, a login at its prompt ends,
+the watch is given back.
+"""
 
 import asyncio
 import os
 import signal
 import threading
 from types import FrameType
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+from tunnel_tui.tui import garbage
+
+if TYPE_CHECKING:
+    from tunnel_tui.tui.app import TunnelApp
 
 PATIENCE = 5.0
 """Seconds for an orderly end, which a terminal that is gone may prevent."""
 
 
-class Leavable(Protocol):
-    """An app that can be asked to end."""
+def show(app: "TunnelApp") -> int:
+    """Run the app until it is left, and return its exit code; 128 + signal where one ended it."""
+    leave_on_signals(app)
+    garbage.put_off()
+    app.begin()
+    result = app.run()
+    return app.return_code or (result or 0)
 
-    def exit(self, result: int | None = None, return_code: int = 0) -> None:
-        """End with a return code."""
-        ...
 
-
-def leave_on_signals(app: Leavable) -> None:
+def leave_on_signals(app: "TunnelApp") -> None:
     """Make SIGTERM and SIGHUP end the app with code 128 + signal."""
 
     def leave(signum: int, frame: FrameType | None) -> None:
         del frame
         code = 128 + signum
-        # The keeper clears up whichever way this process ends.
         last_resort = threading.Timer(PATIENCE, os._exit, (code,))
         last_resort.daemon = True
         last_resort.start()
