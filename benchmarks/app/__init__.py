@@ -1,0 +1,3 @@
+"""The app, measured from outside: what leaves its terminal, what it takes of the machine."""
+
+MODULES: tuple[str, ...] = ("benchmarks.app.deaths",)
