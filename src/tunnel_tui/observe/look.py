@@ -124,7 +124,7 @@ class Look:
         return status._replace(reason=reasons.killed(None))
 
     def _alive(self, spec: TunnelSpec, subject: Subject) -> TunnelStatus:
-        self.watched.add(subject.stat.pid)
+        self.watched.add(subject.pid)
         ssh = subject.find_ssh()
         run = self.observer.reader(spec.hash).read(ssh.pid if ssh else 0, subject.forward)
         if ssh is None:
@@ -142,7 +142,7 @@ class Look:
         status = TunnelStatus(
             spec,
             State.RUNNING,
-            pid=subject.stat.pid,
+            pid=subject.pid,
             ssh_pid=ssh.pid,
             since=since or start_time(ssh),
             reconnects=max(0, run.starts - 1),
@@ -203,7 +203,7 @@ class Look:
             State.STARTING,
             detail=detail,
             reason=reason,
-            pid=subject.stat.pid,
+            pid=subject.pid,
             ssh_pid=ssh.pid if ssh else None,
             since=past.down_since or start_time(subject.stat),
             reconnects=max(0, run.starts - 1),

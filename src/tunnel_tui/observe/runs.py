@@ -32,6 +32,10 @@ _PROOF = (
     b"Authenticated to ",
 )
 _MOST_PROOF = 50
+_SPOKEN = (
+    b"): Entering interactive session.",
+    b"): remote forward success for: listen ",
+)
 
 
 class Run(NamedTuple):
@@ -74,6 +78,22 @@ def success_lines(pid: int, forward: Forward) -> tuple[bytes, ...]:
     return (b"pid=%d): remote forward success for: listen %b," % (pid, text),)
 
 
+class Tail(NamedTuple):
+    """The end of a log: device, inode, size and time of the file, and its last TAIL bytes."""
+
+    seen: tuple[int, int, int, int]
+    data: bytes
+
+    def speaker(self) -> int:
+        """Name the ssh that was the last to say that a forward stands; 0: nobody lately.
+
+        No more than a hint: a pid that some log names may be anybody's by now.
+        """
+        end = max(self.data.rfind(words) for words in _SPOKEN)
+        digits = self.data[self.data.rfind(b"pid=", 0, end) + 4 : end] if end >= 0 else b""
+        return int(digits) if digits.isdigit() and len(digits) < 9 else 0
+
+
 class RunReader:
     """Reads one tunnel's log and remembers how far."""
 
@@ -85,6 +105,28 @@ class RunReader:
         self._key: tuple[bytes, ...] = ()
         self._asked: tuple[int, Forward] | None = None
         self._run = Run()
+
+    def look(self) -> Tail | None:
+        """Read the end of the log alone; None where there is none."""
+        fd = open_for_reading(self.path)
+        if fd is None:
+            return None
+        try:
+            status = os.fstat(fd)
+            size = status.st_size
+            data = os.pread(fd, min(size, TAIL), max(0, size - TAIL))
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+        return Tail((status.st_dev, status.st_ino, size, status.st_mtime_ns), data)
+
+    def believe(self, tail: Tail, pid: int, forward: Forward) -> None:
+        """Judge ssh `pid` by the end of its log, where that suffices, and spare `read` the work."""
+        key = success_lines(pid, forward)
+        found = _judge(tail.data, key[0], whole=tail.seen[2] <= TAIL)
+        if found is not None:
+            self._seen, self._key, self._asked, self._run = tail.seen, key, (pid, forward), found
 
     def read(self, pid: int, forward: Forward) -> Run:
         """Say what the log says of ssh `pid`; pid 0: only the attempts are counted."""
@@ -153,6 +195,17 @@ class RunReader:
         finally:
             os.close(old)
         return run if run.void else run._replace(void=_void_within(fd, 0, end))
+
+
+def _judge(data: bytes, success: bytes, *, whole: bool) -> Run | None:
+    """Judge a run by the end of its log alone; None where one has to look further back."""
+    start, found = _start_of_run(data), data.rfind(success)
+    if start > found:
+        return Run(known=True, starts=_count(data, start))
+    if found < 0 or (start < 0 and not whole):
+        return None
+    partial = _line_with(data[max(start, 0) : found], b": Address already in use")
+    return Run(True, True, _void(data[found:]), partial, _count(data, start))
 
 
 def _confirmed(fd: int, at: int, end: int) -> Run:

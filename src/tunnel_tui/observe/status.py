@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tunnel_tui.model import Forward, Layer, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import OurProcess, find_tagged, is_ours
 from tunnel_tui.observe.look import Look
+from tunnel_tui.observe.quick import by_word
 from tunnel_tui.observe.runs import RunReader
 from tunnel_tui.observe.statefile import StateFile, StateRead
 from tunnel_tui.observe.subject import Subject
@@ -98,13 +99,17 @@ class Observer:
         if known is not None and known.lives():
             return known
         self._subjects.pop(key, None)
+        known = by_word(entry, spec, self.settings.direction_mode, self.reader(entry.hash))
+        if known is not None:
+            self._subjects[key] = known
+            return known
         stat = read_stat(entry.pid)
         if stat is None or not stat.alive:
             return None
         argv = command_line(entry.pid)
         if not argv or not is_ours(entry, argv):
             return stat
-        known = Subject(stat, argv, spec, self.settings.direction_mode)
+        known = Subject.of(stat, argv, spec, self.settings.direction_mode)
         self._subjects[key] = known
         return known
 

@@ -19,6 +19,7 @@ class Subject:
     """One live process of a tunnel: autossh, a plain ssh, or an interactive master.
 
     Attributes:
+        pid: the registered process.
         forward: what its command line really carries.
         login: the control socket of a login that several tunnels share; "" for anything else.
         speaks: its ssh was told to print when the forward stands.
@@ -30,30 +31,62 @@ class Subject:
         "_answered",
         "_connection",
         "_sought",
-        "argv",
+        "_stat",
         "forward",
         "is_autossh",
         "login",
+        "pid",
         "speaks",
         "ssh",
-        "stat",
         "told",
     )
 
     def __init__(
-        self, stat: ProcessStat, argv: tuple[str, ...], spec: TunnelSpec, mode: DirectionMode
+        self,
+        pid: int,
+        forward: Forward,
+        *,
+        stat: ProcessStat | None = None,
+        ssh: ProcessStat | None = None,
+        login: str = "",
+        is_autossh: bool = True,
+        speaks: bool = True,
     ) -> None:
-        self.stat = stat
-        self.argv = argv
-        self.forward = _forward(spec, argv, mode)
-        self.login = control_socket_of(argv) if is_login(spec.remote_host, argv) else ""
-        self.is_autossh = program(argv) == "autossh"
-        self.speaks = speaks(argv)
-        self.ssh: ProcessStat | None = None
+        self.pid = pid
+        self.forward = forward
+        self.login = login
+        self.is_autossh = is_autossh
+        self.speaks = speaks
+        self.ssh = ssh
         self.told: tuple[object, ...] | None = None
+        self._stat = stat
         self._connection: int | None = None
         self._sought = float("-inf")
         self._answered = float("-inf")
+
+    @classmethod
+    def of(
+        cls, stat: ProcessStat, argv: tuple[str, ...], spec: TunnelSpec, mode: DirectionMode
+    ) -> "Subject":
+        """Make a subject of a process that its command line has proven to be the tunnel's."""
+        return cls(
+            stat.pid,
+            _forward(spec, argv, mode),
+            stat=stat,
+            login=control_socket_of(argv) if is_login(spec.remote_host, argv) else "",
+            is_autossh=program(argv) == "autossh",
+            speaks=speaks(argv),
+        )
+
+    @property
+    def stat(self) -> ProcessStat:
+        """Its process; of an autossh that was proven by its ssh it is read when asked for."""
+        if self._stat is None:
+            stat = read_stat(self.pid)
+            if stat is None or not stat.alive:
+                return self.ssh or ProcessStat(self.pid, "", "X", 0, 0, 0, 0)
+            self._stat = stat
+        return self._stat
 
     def lives(self) -> bool:
         """Tell whether this is still the process that was proven, and forget an ssh that is gone.
@@ -64,7 +97,7 @@ class Subject:
             if beats(self.ssh, same_parent=True):
                 return True
             self.ssh = self._connection = self.told = None
-        return beats(self.stat)
+        return self._stat is not None and beats(self._stat)
 
     def find_ssh(self) -> ProcessStat | None:
         """Find the live ssh: itself, or autossh's child; None while autossh waits."""
@@ -72,10 +105,10 @@ class Subject:
             self.ssh = self.stat
         if self.ssh is not None:
             return self.ssh
-        for pid in children(self.stat.pid):
+        for pid in children(self.pid):
             stat = read_stat(pid)
             # By parenthood, not by name: between fork and exec it is still called autossh.
-            if stat is not None and stat.alive and stat.ppid == self.stat.pid:
+            if stat is not None and stat.alive and stat.ppid == self.pid:
                 self.ssh = stat
         return self.ssh
 
@@ -97,7 +130,7 @@ class Subject:
 
         now = time.monotonic()
         if now - self._answered > _ANSWER_LASTS:
-            if master_pid(self.login, 0.2) != self.stat.pid:
+            if master_pid(self.login, 0.2) != self.pid:
                 return False
             self._answered = now
         return True
@@ -115,7 +148,7 @@ class Subject:
 
     def pids(self) -> tuple[int, ...]:
         """List its process and its ssh."""
-        return (self.stat.pid, self.ssh.pid) if self.ssh else (self.stat.pid,)
+        return (self.pid, self.ssh.pid) if self.ssh else (self.pid,)
 
     @property
     def connection(self) -> int | None:

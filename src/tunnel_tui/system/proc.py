@@ -76,8 +76,13 @@ def command_line(pid: int) -> tuple[str, ...]:
         from tunnel_tui.system import portable
 
         return portable.command_line(pid)
-    data = _read(f"/proc/{pid}/cmdline").rstrip(b"\0")
+    data = raw_command_line(pid).rstrip(b"\0")
     return tuple(os.fsdecode(data).split("\0")) if data else ()
+
+
+def raw_command_line(pid: int) -> bytes:
+    """Read the arguments as proc(5) has them, a zero byte behind each; empty as above."""
+    return _read(f"/proc/{pid}/cmdline") if pid > 0 else b""
 
 
 def children(pid: int) -> tuple[int, ...]:
