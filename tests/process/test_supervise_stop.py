@@ -16,8 +16,10 @@ from tests.support.tunnels import inward, outward, state_of, status_of
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.supervise import ending
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise import cleanup, ending
 from tunnel_tui.supervise.cleanup import clean_up
+from tunnel_tui.supervise.family import Census
 from tunnel_tui.supervise.lifecycle import start_tunnel, start_tunnels, stop_tunnel, stop_tunnels
 from tunnel_tui.supervise.watchlock import WatchLock
 
@@ -290,6 +292,27 @@ def test_cleanup_leaves_live_tunnels_alone_and_is_silent_about_them(lab: Lab) ->
     assert lab.home.state_file.read_text() == before
     assert processes.alive(pid)
     assert passes(port)
+
+
+def test_cleanup_looks_at_all_processes_as_often_for_many_tunnels_as_for_one(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Census] = []
+
+    class Counted(Census):
+        def __init__(self, settings: Settings) -> None:
+            super().__init__(settings)
+            looks.append(self)
+
+    monkeypatch.setattr(cleanup, "Census", Counted)
+    specs = [inward(lab.echo.port, free_port(), name=f"web-{number}") for number in range(4)]
+    counts = []
+    for spec in specs:
+        _start(lab, spec)
+        looks.clear()
+        assert clean_up(lab.home.settings, specs) == []
+        counts.append(len(looks))
+    assert counts == [1, 1, 1, 1]
 
 
 def test_cleanup_leaves_to_a_watcher_what_it_starts_again(lab: Lab) -> None:

@@ -14,6 +14,7 @@ from tunnel_tui.supervise.settling import settle_logins, unlink_stale_sockets
 from tunnel_tui.supervise.stopping import delete_log
 from tunnel_tui.supervise.watchlock import watcher_state
 from tunnel_tui.system import proc
+from tunnel_tui.system.proc import ProcessStat
 
 _LOCK_TIMEOUT = 20.0
 _GRACE = 2.0
@@ -148,7 +149,15 @@ def _settle_tagged(
     """Register live tunnels that have no entry; end those that nobody wants, and orphans."""
     wanted = {spec.hash: spec for spec in specs}
     outcomes = []
-    for tunnel_hash in Census(settings).tagged:
+    entries: dict[str, list[TunnelEntry]] = {}
+    for entry in state.read().entries:
+        entries.setdefault(entry.hash, []).append(entry)
+    census = Census(settings)
+    for tunnel_hash in census.tagged:
+        # One look for all that are as they should be; under its lock each other one gets its own.
+        live = _live(entries.get(tunnel_hash, ()))
+        if live and not _doomed(census, tunnel_hash, live):
+            continue
         try:
             with state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT):
                 outcome = _settle(settings, state, tunnel_hash, wanted.get(tunnel_hash))
@@ -159,13 +168,23 @@ def _settle_tagged(
     return outcomes
 
 
+def _live(entries: Sequence[TunnelEntry]) -> set[int]:
+    return {stat.pid for entry in entries if (stat := registered(entry))}
+
+
+def _doomed(census: Census, tunnel_hash: str, kept: set[int]) -> list[ProcessStat]:
+    """List a tunnel's processes that are neither among those kept nor descend from them."""
+    keep = kept | {pid for leader in kept for pid in proc.descendants(leader)}
+    return [stat for stat in census.family(tunnel_hash, ()) if stat.pid not in keep]
+
+
 def _settle(
     settings: Settings, state: StateFile, tunnel_hash: str, spec: TunnelSpec | None
 ) -> Outcome | None:
     census = Census(settings)
     tagged = census.tagged.get(tunnel_hash, [])
     entries = [entry for entry in state.read().entries if entry.hash == tunnel_hash]
-    live = [stat.pid for entry in entries if (stat := registered(entry))]
+    live = _live(entries)
     if not tagged:
         return None
     name = spec.name if spec else (entries[0].name if entries else tunnel_hash[:8])
@@ -175,8 +194,7 @@ def _settle(
         pid = running[0].stat.pid
         state.put(TunnelEntry.of(spec, pid))
         kept.add(pid)
-    keep = kept | {pid for leader in kept for pid in proc.descendants(leader)}
-    doomed = [stat for stat in census.family(tunnel_hash, ()) if stat.pid not in keep]
+    doomed = _doomed(census, tunnel_hash, kept)
     if doomed:
         end_processes(doomed, _GRACE)
     if kept and not live:
