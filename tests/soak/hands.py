@@ -1,8 +1,10 @@
 """What people do meanwhile: commands, keys, and the watcher and the app that come and go."""
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tests.soak.harm import Harm, fault
 from tests.soak.model import PROMPT, Tunnel, Wish
@@ -13,16 +15,48 @@ PATIENCE = 75.0
 UNAPPLIED = 20.0
 
 
-def command(harm: Harm, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command; whatever happens, it must not show a traceback."""
-    try:
-        done = harm.place.home.cli(*arguments, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        harm.problem(f"{' '.join(arguments)} takes longer than {PATIENCE:g} s")
-        return subprocess.CompletedProcess([], 1, "", "")
-    if "Traceback" in done.stdout + done.stderr or done.returncode not in (0, 1, 2, 3):
-        harm.problem(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    return done
+def begin(harm: Harm, *arguments: str) -> "subprocess.Popen[str]":
+    """Begin a command."""
+    return subprocess.Popen(
+        harm.place.home.command(*arguments),
+        env=harm.place.home.variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+
+
+def finish(harm: Harm, process: "subprocess.Popen[str]") -> tuple[int, str]:
+    """Wait until a command has ended; whatever happens, it must not show a traceback."""
+    limit = harm.model.clock.now() + PATIENCE
+    words = " ".join(map(str, process.args[3:]))  # type: ignore[index]
+    while True:
+        try:
+            said, _ = process.communicate(timeout=1.0)
+            break
+        except subprocess.TimeoutExpired:
+            if harm.model.clock.now() > limit:
+                harm.problem(f"{words} takes longer than {PATIENCE:g} s: {stack(process.pid)}")
+                process.kill()
+                said, _ = process.communicate()
+                break
+    if "Traceback" in said or process.returncode not in (0, 1, 2, 3):
+        harm.problem(f"{words} ended with {process.returncode}: {said}")
+    return process.returncode, said
+
+
+def stack(pid: int) -> str:
+    """Say what a process waits for."""
+    waits = Path(f"/proc/{pid}/wchan").read_text()
+    files = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+    return f"in {waits}, has {files}"
+
+
+def command(harm: Harm, *arguments: str) -> tuple[int, str]:
+    """Run a command."""
+    return finish(harm, begin(harm, *arguments))
 
 
 def order(harm: Harm, verb: str, tunnels: Sequence[Tunnel]) -> None:
@@ -33,11 +67,10 @@ def order(harm: Harm, verb: str, tunnels: Sequence[Tunnel]) -> None:
     harm.model.take_hands(tunnels)
     try:
         harm.model.ask(tunnels, Wish.EITHER)
-        done = command(harm, f"{verb}-tunnel", *(tunnel.hash for tunnel in tunnels))
-        said = (done.stdout + done.stderr)[-400:]
-        harm.model.remember(tunnels, f"{verb} by command: {done.returncode} {said!r}")
+        code, said = command(harm, f"{verb}-tunnel", *(tunnel.hash for tunnel in tunnels))
+        harm.model.remember(tunnels, f"{verb} by command: {code} {said[-400:]!r}")
         wish = Wish.DOWN if verb == "stop" else Wish.UP
-        if done.returncode == 0:
+        if code == 0:
             harm.model.answer(tunnels, wish, turn)
             return
         # What has a process or an entry will be brought up by the watcher; what has none, not.
@@ -78,20 +111,10 @@ def race(harm: Harm) -> None:
     harm.model.ask(tunnels, Wish.EITHER)
     running = []
     for verb in ("stop", "start", "restart", "stop", "start"):
-        running.append(
-            subprocess.Popen(
-                harm.place.home.command(f"{verb}-tunnel", *hashes),
-                env=harm.place.home.variables,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-        )
+        running.append(begin(harm, f"{verb}-tunnel", *hashes))
         time.sleep(harm.dice.uniform(0, 0.2))
     for process in running:
-        said, _ = process.communicate(timeout=2 * PATIENCE)
-        if b"Traceback" in said:
-            harm.problem(f"at once: {said.decode(errors='replace')}")
+        finish(harm, process)
     harm.model.take_hands(tunnels, -1)
     settle(harm, tunnels)
 
@@ -108,21 +131,8 @@ def clean(harm: Harm) -> None:
         return
     harm.model.note("cleaned up twice at once", [], "")
     turn = harm.watch.began
-    running = [
-        subprocess.Popen(
-            harm.place.home.command("cleanup"),
-            env=harm.place.home.variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=PATIENCE)[0] for process in running]
-    for text in said:
-        if b"Traceback" in text:
-            harm.problem(f"cleanup: {text.decode(errors='replace')}")
-    words = b" | ".join(said).decode(errors="replace")
+    running = [begin(harm, "cleanup") for _ in range(2)]
+    words = " | ".join(finish(harm, process)[1] for process in running)
     harm.model.remember(harm.model.configured(), f"cleanup: {words[-300:]!r}")
     if harm.model.unwatched or harm.watch.began != turn:
         forget_removed(harm)
@@ -142,10 +152,10 @@ def start_all(harm: Harm) -> None:
         harm.model.note("all started by command", harm.model.configured(), "")
         harm.model.ask_for_all(2 * PROMPT)
         turn = harm.model.turn
-        done = command(harm, "start")
+        code, said = command(harm, "start")
         if harm.model.turn == turn:
             harm.model.ask_for_all(2 * PROMPT)
-        harm.model.remember(harm.model.configured(), f"start: {done.returncode}")
+        harm.model.remember(harm.model.configured(), f"start: {code} {said[-200:]!r}")
 
 
 # -- keys

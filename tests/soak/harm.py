@@ -34,6 +34,7 @@ class Harm:
         self.duty = threading.RLock()
         """Held while the watch changes hands."""
         self._claimed: set[str] = set()
+        self._kernel = Kernel(place.home.path)
 
     def with_dice(self, seed: int) -> "Harm":
         """The same place for one more fault."""
@@ -62,7 +63,7 @@ class Harm:
 
     def look(self) -> Census:
         """The processes of this moment."""
-        return Kernel(self.place.home.path).look()
+        return self._kernel.look()
 
     def signal(self, processes: Sequence[Seen], signum: int) -> list[Seen]:
         """Signal processes that were just found; return those that were there."""

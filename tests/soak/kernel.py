@@ -1,11 +1,17 @@
 """Which processes of ours exist: read from /proc, without a line of the product."""
 
 import os
+import threading
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 _TAG = b"SetEnv=TUNNEL_HASH="
+_TICKS = os.sysconf("SC_CLK_TCK")
+_UNSEEN = 10
+"""Looks for which a stranger's process is not looked at again."""
+_NOT_OURS = (False, "", False)
 
 
 class Seen(NamedTuple):
@@ -55,25 +61,39 @@ class Kernel:
     def __init__(self, home: Path) -> None:
         self._wanted = f"HOME={home}".encode()
         self._known: dict[tuple[int, str, str], tuple[bool, str, bool]] = {}
+        self._strangers: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def look(self) -> Census:
-        found, known = [], {}
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> Census:
+        found, known, strangers = [], {}, {}
+        now = time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS
         for name in os.listdir("/proc"):
             if not name.isdigit():
                 continue
+            if (left := self._strangers.get(name, 0)) > 0:
+                strangers[name] = left - 1
+                continue
             stat = _stat(name)
-            if stat is None or stat[0] not in ("ssh", "autossh") or stat[1] in "ZX":
+            if stat is None:
                 continue
             program, state, parent, start = stat
             key = (int(name), start, program)
-            told = self._known.get(key) or self._prove(name)
+            ours = program in ("ssh", "autossh") and state not in "ZX"
+            told = (self._known.get(key) or self._prove(name)) if ours else _NOT_OURS
             if told is None:
                 continue
-            known[key] = told
             mine, tag, master = told
             if mine:
+                known[key] = told
                 found.append(Seen(int(name), parent, program, state, tag, master))
-        self._known = known
+            elif now - int(start) > 3 * _TICKS:
+                # Old enough not to be on its way to become one of ours.
+                strangers[name] = _UNSEEN
+        self._known, self._strangers = known, strangers
         return Census(tuple(found))
 
     def _prove(self, name: str) -> tuple[bool, str, bool] | None:

@@ -69,6 +69,7 @@ class Soak:
         self._before: dict[str, State] = {}
         self._ticks = 0
         self._count = tunnels
+        self._told = time.monotonic()
 
     def run(self) -> Result:
         try:
@@ -166,9 +167,9 @@ class Soak:
         say("stopping all")
         tunnels = self.model.configured()
         self.model.ask(tunnels, Wish.EITHER)
-        done = hands.command(self.harm, "stop")
-        if done.returncode != 0:
-            self.judge.problem(f"stop ended with {done.returncode}: {done.stdout}{done.stderr}")
+        code, said = hands.command(self.harm, "stop")
+        if code != 0:
+            self.judge.problem(f"stop ended with {code}: {said}")
         self.model.ask(tunnels, Wish.DOWN, 5.0)
         self._until(lambda: not self.judge.census.processes, 15, "every process has ended")
         for _ in range(8):
@@ -226,7 +227,7 @@ class Soak:
         self._compare_command()
         if self._ticks % 5 == 0:
             self._look_at_growth()
-        if self._ticks % 60 == 0:
+        if time.monotonic() >= self._told + 60:
             self._tell()
         time.sleep(max(0.05, began + 1.0 - time.monotonic()))
 
@@ -262,6 +263,7 @@ class Soak:
         self._zombies = zombies
 
     def _tell(self) -> None:
+        self._told = time.monotonic()
         counts = {state.value: 0 for state in State}
         for status in self.judge.statuses.values():
             counts[status.state.value] += 1
