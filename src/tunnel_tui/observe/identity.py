@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -102,16 +102,21 @@ def is_login(remote_host: str, argv: Sequence[str]) -> bool:
     return name.startswith(LOGIN_PREFIX) and name == LOGIN_PREFIX + login_id(remote_host)
 
 
-def find_tagged(state_file: str | None = None, known: Container[int] = ()) -> list[OurProcess]:
+def find_tagged(
+    state_file: str | None = None,
+    known: Container[int] = (),
+    among: Iterable[int] | None = None,
+) -> list[OurProcess]:
     """Find every live ssh and autossh that carries our tag, in one pass over /proc.
 
     Args:
         state_file: only those that were started for this state file: a demo or another person
             may run tunnels of the same hash. None: all.
         known: pids that need no look, because the caller has proven them already.
+        among: look only at these pids; None: at all.
     """
     found = []
-    stats = scan(PROGRAMS) if not known else _unknown(known)
+    stats = scan(PROGRAMS) if among is None and not known else _unknown(known, among)
     for stat in stats:
         key = (stat.pid, stat.start_ticks, stat.comm, state_file)
         if key in _strangers:
@@ -132,8 +137,8 @@ def _remember_stranger(key: tuple[int, int, str, str | None]) -> None:
     _strangers.add(key)
 
 
-def _unknown(known: Container[int]) -> Iterator[ProcessStat]:
-    for pid in pids():
+def _unknown(known: Container[int], among: Iterable[int] | None) -> Iterator[ProcessStat]:
+    for pid in pids() if among is None else among:
         stat = None if pid in known else read_stat(pid)
         if stat is not None and stat.comm in PROGRAMS and stat.alive:
             yield stat

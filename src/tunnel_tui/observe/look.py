@@ -1,10 +1,10 @@
 """One look at all tunnels: what is dumped, scanned or decided once per look."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from tunnel_tui.model import Reason, State, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.model import Reason, ReasonCode, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import OurProcess
 from tunnel_tui.observe.runs import Run
 from tunnel_tui.observe.subject import Subject
@@ -24,10 +24,18 @@ class Look:
         watched: live pids whose death would change something.
         used: keys of the subjects that were met; the observer forgets the others.
         dead: keys of the entries that were found dead.
+        among: where to search for what the state file does not name; None: everywhere.
     """
 
-    def __init__(self, observer: "Observer", traffic: bool, rescan: bool) -> None:
+    def __init__(
+        self,
+        observer: "Observer",
+        traffic: bool,
+        rescan: bool,
+        among: Collection[int] | None = None,
+    ) -> None:
         self.observer = observer
+        self.among = among
         self.traffic = traffic
         self.sockets = Sockets(observer.connections())
         self.boot = start_time(_AT_BOOT)
@@ -55,7 +63,21 @@ class Look:
 
             reason = reasons.orphaned(orphan.stat.pgrp, orphan.stat.pid)
             return TunnelStatus(spec, State.DEAD, reason=reason, ssh_pid=orphan.stat.pid)
-        return TunnelStatus(spec, State.INTERACTIVE if spec.interactive else State.STOPPED)
+        if spec.interactive:
+            return TunnelStatus(spec, State.INTERACTIVE)
+        return TunnelStatus(spec, State.STOPPED, reason=self._not_started(spec))
+
+    def _not_started(self, spec: TunnelSpec) -> Reason | None:
+        """Tell why the last start came to nothing; None: there was none, or the log is gone."""
+        settings = self.observer.settings
+        if not os.path.lexists(settings.log_file(spec.hash)):
+            return None
+        try:
+            reason = self.observer.past(spec, spec.forward(settings.direction_mode)).reason
+        except ValueError:  # a malformed endpoint
+            return None
+        busy = reason is not None and reason.code is ReasonCode.LOCAL_PORT_BUSY
+        return reason if busy else None
 
     def _candidates(self, spec: TunnelSpec, entry: TunnelEntry | None) -> Iterator[TunnelEntry]:
         """Name who may run a tunnel: its entry, an older line, a process without a line."""
@@ -94,7 +116,7 @@ class Look:
     def _scan(self) -> None:
         if not self._scanned:
             self._scanned = True
-            self.observer.scan()
+            self.observer.scan(self.among)
 
     def _orphan(self, spec: TunnelSpec) -> OurProcess | None:
         for process in self.observer.tagged(spec.hash):

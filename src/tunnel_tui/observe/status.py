@@ -1,7 +1,7 @@
 """What is true of every tunnel now, read from the kernel and from what ssh itself said."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Forward, Layer, State, TunnelEntry, TunnelSpec, TunnelStatus
@@ -159,12 +159,15 @@ class Observer:
             if status.spec.hash not in known and status.state in (State.RUNNING, State.STARTING)
         )
 
-    def scan(self) -> None:
-        """Look for processes of ours anew."""
-        self._tagged = {}
+    def scan(self, among: Collection[int] | None = None) -> None:
+        """Look for processes of ours anew; or for more of them, only `among` some pids."""
+        if among is None:
+            self._tagged = {}
         known = {pid for subject in self._subjects.values() for pid in subject.pids()}
-        for process in find_tagged(self.settings.state_file, known):
-            self._tagged.setdefault(process.hash, []).append(process)
+        for process in find_tagged(self.settings.state_file, known, among):
+            found = self._tagged.setdefault(process.hash, [])
+            if process not in found:
+                found.append(process)
 
     def is_known_dead(self, entry: TunnelEntry) -> bool:
         """True where the last look already found this process dead."""

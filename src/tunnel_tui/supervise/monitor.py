@@ -198,7 +198,9 @@ class Monitor:
         ):
             return
         spawn.reap()
-        look = Look(self._observer, traffic=False, rescan=False)
+        # All processes are searched at the next look: with thousands of them that takes long.
+        left = {s.ssh_pid for s in snapshot.statuses if pids & {s.pid, s.ssh_pid} and s.ssh_pid}
+        look = Look(self._observer, traffic=False, rescan=False, among=left)
         entries = {entry.hash: entry for entry in self._observer.state.entries}
         seen = [
             look.at(status.spec, entries.get(status.spec.hash))._replace(
@@ -209,7 +211,7 @@ class Monitor:
             for status in snapshot.statuses
         ]
         statuses, _ = without_false_deaths(self._state, snapshot.statuses, seen)
-        self._hand_out(statuses, self._plan, self._problem())
+        self._hand_out(statuses, self._plan, self._problem(), snapshot.watcher)
         self._trouble = self._journal.write(snapshot, self.snapshot)
 
     def _look(self, events: Events, rescan: bool) -> None:
@@ -248,7 +250,11 @@ class Monitor:
         self._watched = wanted
 
     def _hand_out(
-        self, statuses: tuple[TunnelStatus, ...], plan: Plan | None, trouble: str
+        self,
+        statuses: tuple[TunnelStatus, ...],
+        plan: Plan | None,
+        trouble: str,
+        watcher: str | None = None,
     ) -> None:
         configuration, before = self._configuration, self.snapshot
         # The first snapshot has no changes: what was so before anybody looked is no news.
@@ -259,7 +265,7 @@ class Monitor:
             configuration.broken,
             changes,
             plan,
-            self._watcher(),
+            self._watcher() if watcher is None else watcher,
             time.time(),
             trouble,
             self._observer.lost(statuses),
