@@ -75,6 +75,13 @@ class Terminal:
         at = self.wait(most, found)
         return most if at is None else at - start
 
+    def kill(self) -> None:
+        """End it at once."""
+        self.closed = True
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
     def close(self) -> None:
         """Leave by the key, or else by force."""
         if self.closed:
@@ -112,9 +119,9 @@ def cursor_on(line: int, cursor: bytes = "▌".encode()) -> Callable[[bytes], bo
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time that a process has taken (proc(5), `stat`)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU time that a process has taken, all its threads (proc(5), `schedstat`)."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def memory(pid: int) -> float:
