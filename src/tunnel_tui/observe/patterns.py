@@ -255,6 +255,15 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     # --- forwards
     Pattern(
+        # Ours: looked for before ssh was asked to listen.
+        Code.LOCAL_PORT_BUSY,
+        ("]: not started: ",),
+        r"tunnel-tui\[\d+\]: not started: (?P<what>[^:\n]+): (?P<who>.+)$",
+        "{what}: {who}",
+        "stop that process, or change local_port",
+        9,
+    ),
+    Pattern(
         Code.LOCAL_PORT_BUSY,
         ("Address already in use",),
         r"^bind \[(?P<address>[^\]]+)\]:(?P<port>\d+): Address already in use",

@@ -10,9 +10,11 @@ from tunnel_tui.errors import (
     InteractiveTunnelError,
     PortBusyError,
     SpawnError,
+    TunnelTuiError,
 )
 from tunnel_tui.model import Forward, Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe import identity
+from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.command import build_command, forward_of
@@ -24,6 +26,8 @@ from tunnel_tui.system import files, proc, signals, sockets, spawn
 LOCK_TIMEOUT = 30.0
 """Seconds to wait for another start or stop of the same tunnel."""
 LOG_DIRECTORY_MODE = 0o777
+NOT_STARTED = "not started: "
+"""What a line of ours says before the reason (observe/patterns.py reads it)."""
 
 
 class Launch(NamedTuple):
@@ -116,9 +120,13 @@ def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | No
 def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
     forward = forward_of(settings, spec)
     command = build_command(settings, spec, os.environ)
-    if forward.listens_here:
-        check_listener(spec, forward, state.read().entries)
     _make_directories(settings)
+    if forward.listens_here:
+        try:
+            check_listener(spec, forward, state.read().entries)
+        except PortBusyError as error:
+            _note_refusal(settings, spec, error)
+            raise
     path = settings.log_file(spec.hash)
     log = open_log(path)
     try:
@@ -142,6 +150,22 @@ def _make_directories(settings: Settings) -> None:
         files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
     if not os.path.isdir(settings.data_dir):
         files.make_directory(settings.data_dir, 0o700)  # ssh writes new host keys there
+
+
+def _note_refusal(settings: Settings, spec: TunnelSpec, error: PortBusyError) -> None:
+    """Write into the log, once, why there is no process: nobody else would say it on a screen."""
+    text = f"{NOT_STARTED}{error.title.removeprefix(f'{spec.name}: ')}: {error.detail}"
+    path = settings.log_file(spec.hash)
+    if any(line.endswith(text) for line in tail_lines(path, 1)):
+        return
+    try:
+        log = open_log(path)
+    except TunnelTuiError:  # it would hide the reason that the caller is about to tell
+        return
+    try:
+        write_line(log, text)
+    finally:
+        os.close(log)
 
 
 def _wait_for_arguments(pid: int) -> None:

@@ -224,6 +224,9 @@ def reason_spans(
             return (Span(note, tone), Span("" if brief else separator + NEEDS_LOGIN, Tone.DIM))
         note = "" if brief else note
         return (Span(NEEDS_LOGIN, tone), Span(separator + note if note else "", Tone.DIM))
+    if reason:  # a start that came to nothing
+        advice = "" if brief else separator + clean(reason.advice)
+        return (Span(clean(reason.text), Tone.WARNING), Span(advice, Tone.DIM))
     return ()
 
 
