@@ -4,13 +4,12 @@ import time
 
 import pytest
 
+from tests.faults.ready import DOWN, NETWORK, ready
 from tests.support.faults import Fault
 from tests.support.netns import FarSite
 from tunnel_tui.model import TunnelSpec
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
-
-SECTION = "Network and servers"
 
 
 def stays_down(site: FarSite, until: float, *specs: TunnelSpec) -> None:
@@ -25,16 +24,13 @@ def stays_down(site: FarSite, until: float, *specs: TunnelSpec) -> None:
 
 @pytest.mark.timeout(400)
 def test_partition_of_200_seconds(far_site: FarSite, fault: Fault) -> None:
-    fault.describe(SECTION, "partition of 200 s", "nft drops every packet of one -L and one -R")
-    specs = far_site.tunnels(2)
-    far_site.watch()
-    far_site.open_app()
-    far_site.start_all()
+    fault.describe(NETWORK, "partition of 200 s", "nft drops every packet of one -L and one -R")
+    specs = ready(far_site, 2)
     far_site.network.cut()
     began = time.monotonic()
     with fault.noticing():
         for spec in specs:
-            far_site.wait_badge(spec, "DEAD|STARTING", 70)
+            far_site.wait_badge(spec, DOWN, 70)
     assert fault.noticed
     assert fault.noticed <= 60
     stays_down(far_site, began + 200, *specs)
@@ -44,3 +40,27 @@ def test_partition_of_200_seconds(far_site: FarSite, fault: Fault) -> None:
     assert fault.recovered
     assert fault.recovered <= 10
     far_site.check(*specs)
+
+
+@pytest.mark.timeout(200)
+def test_stale_remote_listener(far_site: FarSite, fault: Fault) -> None:
+    """The server gives up a silent client after 60 s, and holds its port as long."""
+    fault.describe(
+        NETWORK,
+        "stale remote listener",
+        "partition of 25 s; ssh gives up after 12 s of silence, the server after 60 s",
+    )
+    web, back = ready(far_site, 2, attentive=True)
+    far_site.network.cut()
+    cut_at = time.monotonic()
+    with fault.noticing():
+        for spec in (web, back):
+            far_site.wait_badge(spec, DOWN, 30)
+    time.sleep(max(0.0, cut_at + 25 - time.monotonic()))
+    far_site.network.heal()
+    with fault.recovering():
+        far_site.wait_badge(back, rf"{DOWN}.*remote port .*taken", 30)
+        far_site.wait_badge(web, "RUNNING", 20)
+        far_site.wait_well(web, back, deadline=110)
+    assert time.monotonic() - cut_at <= 60 + 40
+    far_site.check(web, back)

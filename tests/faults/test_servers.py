@@ -92,7 +92,7 @@ def test_connection_refused(site: Site, fault: Fault) -> None:
     with fault.recovering():
         site.wait_well()
     assert fault.recovered
-    assert fault.recovered <= 10
+    assert fault.recovered <= 20
     site.check(*site.specs)
 
 
@@ -118,7 +118,7 @@ def test_server_silent_before_its_banner(site: Site, fault: Fault) -> None:
     with fault.recovering():
         site.wait_well()
     assert fault.recovered
-    assert fault.recovered <= 10
+    assert fault.recovered <= 20
     site.check(*site.specs)
 
 
