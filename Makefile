@@ -43,7 +43,7 @@ MINUTES ?= 20
 SEED ?= $(shell date +%s)
 soak: $(VENV)/.dev  ## random faults for MINUTES=n minutes, SEED=n for the same ones again
 	scripts/install-test-packages
-	$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --table docs/soak
 
 INPUTS ?= 1000000
 fuzz: $(VENV)/.dev  ## a million made-up inputs for the state file and the logs, INPUTS=n

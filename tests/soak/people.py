@@ -22,16 +22,32 @@ START = 45.0
 _ROW = re.compile(r"\b(RUNNING|STARTING|STOPPED|DEAD|INTERACTIVE)\b.{0,6}?\s([a-z]{3}-\d\d)\s")
 _COUNTS = re.compile(r"✗ (\d+)\s+◐ (\d+)\s+◆ (\d+)\s+● (\d+)\s+○ (\d+)")
 _ONE = re.compile(r"\b1 of \d+ ")
+_EMPTY = "words, or state:"
+"""What the filter says while nothing is typed."""
 _STATES = ("DEAD", "STARTING", "INTERACTIVE", "RUNNING", "STOPPED")
 
 
 class Window(Tmux):
     """A terminal that can be resized."""
 
-    def escape(self) -> None:
-        """Press Escape, and nothing else so soon that the two would be one key (alt+…)."""
-        self.press("Escape")
-        time.sleep(0.5)
+    def filter(self, text: str) -> bool:
+        """Show only the rows with this text, or all; False: the app did not follow.
+
+        Without Escape: a busy app reads it together with the next key, as alt+key.
+        """
+        self.press("/")
+        self.press("C-u")
+        if not _wait(lambda: _EMPTY in self.text):
+            return False
+        if text:
+            self.type(text)
+        self.press("Enter")
+        return _wait(lambda: bool(_ONE.search(self.text)) is bool(text))
+
+    def unmark(self) -> None:
+        """Mark all, then none."""
+        self.press("*")
+        self.press("*")
 
     def resize(self, columns: int, rows: int) -> None:
         self._run("resize-window", "-x", str(columns), "-y", str(rows))
@@ -137,7 +153,6 @@ class App:
             if window is None:
                 return None
             for _ in range(3):
-                window.escape()
                 window.press("q")
                 if _wait(lambda: window.exit_status is not None, 10):
                     break
@@ -158,22 +173,18 @@ class App:
                 yield None
                 return
             for name in names:
-                window.press("/")
-                window.type(name)
-                window.press("Enter")
-                if not _wait(lambda: bool(_ONE.search(window.text))):
-                    window.press("/")
-                    window.escape()
+                if not window.filter(name):
+                    window.filter("")
                     yield None
-                    return
+                    break
                 if len(names) > 1:
                     window.press("Space")
-                    window.press("/")
-                    window.escape()
-            yield window
-            if len(names) == 1:
-                window.press("/")
-            window.escape()
+                    window.filter("")
+            else:
+                yield window
+                window.filter("")
+            if len(names) > 1:
+                window.unmark()
 
     def _check_gone(self) -> None:
         assert self._window is not None

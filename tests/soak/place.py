@@ -30,6 +30,7 @@ class Place:
         self.directory.chmod(0o755)
         keys = Keys(self.directory / "keys")
         self.home = Home(keys.client)
+        self.home.variables["EDITOR"] = "true"  # a key that goes astray opens no editor for long
         self.settings = self.home.settings
         self.servers: dict[str, Sshd] = {}
         for name in NAMES:

@@ -253,7 +253,7 @@ class Soak:
         pids = (daemon.pid if daemon else 0, self.app.pid)
         zombies: set[str] = set()
         for growth, pid in zip(self.growths, pids, strict=True):
-            grown = growth.look(pid, self.clock.now())
+            grown = growth.look(pid, time.monotonic())
             if grown:
                 self.judge.report("growth", None, grown)
             with suppress(OSError):
