@@ -4,7 +4,6 @@ python -m benchmarks.app.bare TUNNELS
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -91,7 +90,6 @@ class Bare(App[None]):
         self.table.focus()
         self.table.measure(rows)
         self.table.show(rows)
-        self.started = time.monotonic()
 
 
 def _nothing(text: str) -> Any:

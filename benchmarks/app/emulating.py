@@ -17,6 +17,7 @@ from tunnel_tui.terminal.session import PtySession
 COLUMNS, ROWS = 80, 24
 LEAST = 0.7
 PAINT = 1 / 30
+WORDS = "the quick brown fox jumps over a lazy dog and through the tunnel again"
 
 
 def measure(quick: bool) -> list[Figure]:
