@@ -91,7 +91,7 @@ class Mistakes:
         site.tunnels()
         site.watch()
         site.open_app()
-        site.start_all()
+        site.start_all(60)
         self.good = self.path.read_bytes()
         self.before = pids(site)
         self.broken = 0
@@ -170,7 +170,7 @@ def test_a_hundred_edits_while_applying(site: Site, fault: Fault) -> None:
     site.configure(*pool)
     site.watch()
     site.open_app()
-    site.start_all()
+    site.start_all(60)
     chosen: list[TunnelSpec] = []
     for number in range(100):
         chosen = chance.sample(pool, chance.randint(1, len(pool)))

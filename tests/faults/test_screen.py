@@ -111,7 +111,7 @@ def test_resized_100_times(site: Site, fault: Fault) -> None:
     specs = site.tunnels()
     site.watch()
     app = site.open_app()
-    site.start_all()
+    site.start_all(60)
     for number in range(100):
         app._run("resize-window", "-x", "20", "-y", "5")
         if number % 10 == 0:
@@ -132,7 +132,7 @@ def test_a_terminal_without_a_size(site: Site, fault: Fault, terminal: OpenTermi
     fault.describe("Input", "terminal of 0x0", "as `docker exec` gives at first; then 100x30")
     specs = site.tunnels()
     site.watch()
-    site.start_all()
+    site.start_all(60)
     window = terminal((0, 0))
     window.shows("web-0")
     with fault.noticing():
@@ -156,7 +156,7 @@ def test_stdin_closed(site: Site, fault: Fault, terminal: OpenTerminal) -> None:
     command = site.home.command
     site.home.command = lambda *words: ["sh", "-c", 'exec "$@" <&-', "sh", *command(*words)]  # type: ignore[method-assign]
     site.watch()
-    site.start_all()
+    site.start_all(60)
     for arguments in ((), ("status",), ("restart-tunnel", "web-0"), ("auth", "web-0")):
         done = site.home.cli(*arguments)
         assert "Traceback" not in done.stdout + done.stderr, done
@@ -177,7 +177,7 @@ def test_output_stalled(site: Site, fault: Fault, terminal: OpenTerminal) -> Non
     specs = site.tunnels()
     window = terminal()
     window.shows("web-0")
-    site.start_all()
+    site.start_all(60)
     window.shows("● 3")
     window.reads.clear()
     for _ in range(200):

@@ -55,13 +55,10 @@ def _repair(state: StateFile) -> list[Outcome]:
     def change(entries: list[TunnelEntry]) -> list[TunnelEntry]:
         # Of several entries the last live one stays, or the last one. By place: lines may be equal.
         best: dict[str, int] = {}
-        live: set[str] = set()
+        lives = {entry: registered(entry) is not None for entry in set(entries)}
         for place, entry in enumerate(entries):
-            lives = registered(entry) is not None
-            if lives or entry.hash not in live:
+            if lives[entry] or entry.hash not in best or not lives[entries[best[entry.hash]]]:
                 best[entry.hash] = place
-            if lives:
-                live.add(entry.hash)
         kept = set(best.values())
         dropped[:] = [entry for place, entry in enumerate(entries) if place not in kept]
         return [entries[place] for place in sorted(kept)]
