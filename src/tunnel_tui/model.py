@@ -234,6 +234,7 @@ class ReasonCode(StrEnum):
     BAD_CONFIGURATION = "bad-configuration"
     LOGIN_LOST = "login-lost"
     KILLED = "killed"
+    FROZEN = "frozen"
     NOT_OURS = "not-ours"
     UNKNOWN = "unknown"
 

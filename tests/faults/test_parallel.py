@@ -18,6 +18,7 @@ from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
+from tunnel_tui.supervise.watcher import watcher_state
 from tunnel_tui.system import proc
 
 pytestmark = [pytest.mark.process, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -93,8 +94,9 @@ def test_everybody_at_once(site: Site, fault: Fault) -> None:
     what = "the watcher, the app's S, 2 `start`, 2 `restart` and 20 `start-tunnel` of 30 tunnels"
     fault.describe("Many at once", "watcher, app and commands start the same tunnels", what)
     specs = configure(site, 30)
-    app = site.open_app()
-    site.watch()
+    daemon = site.watch()
+    wait_until(lambda: watcher_state(site.home.settings).pid == daemon.pid, what="the watch")
+    app = site.open_app((140, 60))
     app.press("S")
     commands = [["start"], ["restart"], ["start"], ["restart"]]
     with fault.recovering():

@@ -13,7 +13,7 @@ from tests.support import processes
 from tests.support.faults import Fault, Site
 from tests.support.network import passes
 from tests.support.waiting import wait_until
-from tunnel_tui.model import State, TunnelEntry, TunnelSpec
+from tunnel_tui.model import ReasonCode, State, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile, format_line
 
 pytestmark = pytest.mark.process
@@ -127,6 +127,31 @@ def test_frozen_while_stopping(watched: Site, fault: Fault, who: str) -> None:
         wait_until(lambda: not any(map(processes.alive, (autossh, ssh))), what="their end")
     assert not passes(watched.listener(first))
     watched.check(*watched.specs[1:])
+
+
+@pytest.mark.parametrize("who", ["ssh", "autossh"])
+def test_frozen(watched: Site, fault: Fault, who: str) -> None:
+    """A frozen ssh has its listener still, and answers nobody; a frozen autossh starts no other."""
+    what = {"ssh": "SIGSTOP to ssh", "autossh": "SIGSTOP to autossh, then SIGKILL to its ssh"}[who]
+    fault.describe("Processes", f"{who} frozen", f"{what}; SIGCONT when it was noticed")
+    victim = watched.specs[0]
+    autossh, ssh = watched.pid(victim), watched.ssh_pid(victim)
+    with fault.noticing():
+        os.kill(ssh if who == "ssh" else autossh, signal.SIGSTOP)
+        if who == "autossh":
+            os.kill(ssh, signal.SIGKILL)
+        watched.wait_badge(victim, f"STARTING.*{who} (is|was) frozen")
+    status = watched.status(victim)
+    assert (status.state, status.reason and status.reason.code) == (
+        State.STARTING,
+        ReasonCode.FROZEN,
+    )
+    with fault.recovering():
+        os.kill(ssh if who == "ssh" else autossh, signal.SIGCONT)
+        watched.wait_well()
+    if who == "ssh":
+        assert (watched.pid(victim), watched.ssh_pid(victim)) == (autossh, ssh)
+    watched.check(*watched.specs)
 
 
 def test_pid_of_a_stranger(

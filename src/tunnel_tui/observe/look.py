@@ -152,6 +152,8 @@ class Look:
         if ssh is None:
             return self._starting(spec, subject, run)
         self.watched.add(ssh.pid)
+        if subject.frozen and not subject.login:
+            return self._starting(spec, subject, run)
         if (told := subject.told) and told[:3] == (id(spec), id(run), self.boot):
             known = told[3]
             assert isinstance(known, TunnelStatus)
@@ -211,6 +213,9 @@ class Look:
             detail = "logged in, but the login does not hold the forward"
             if not subject.answers():
                 detail = "the login does not answer"
+        elif subject.frozen:
+            who, pid = ("ssh", ssh.pid) if ssh else ("autossh", subject.pid)
+            detail, reason = f"{who} is frozen", reasons.frozen(who, pid)
         elif ssh is None and not past.trying:
             detail = f"waiting (attempt {past.attempts + 1} next)"
         elif run.partial or (run.void and reason is not None and not reason.transient):

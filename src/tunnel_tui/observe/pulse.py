@@ -1,4 +1,4 @@
-"""Is a process that was proven before still the same one? One small read, nothing parsed."""
+"""Is a process that was proven before still the same one, and does it run? One small read."""
 
 import os
 
@@ -8,8 +8,12 @@ _ENOUGH = 1024
 _DEAD = (b"Z", b"X", b"x")
 
 
-def beats(stat: ProcessStat, *, same_parent: bool = False) -> bool:
-    """Tell whether the very process of `stat` still lives (proc(5), `/proc/<pid>/stat`).
+FROZEN = "T"
+"""The state of a process that a signal has stopped. Not `t`: who traces a process lets it go on."""
+
+
+def beats(stat: ProcessStat, *, same_parent: bool = False) -> str:
+    """Return the state of the very process of `stat` (proc(5), `/proc/<pid>/stat`); "": it is dead.
 
     Args:
         stat: as it was read when the process was proven.
@@ -19,18 +23,21 @@ def beats(stat: ProcessStat, *, same_parent: bool = False) -> bool:
     if not HAS_PROC:
         now = read_stat(stat.pid)
         same = now is not None and now.alive and now.start_ticks == stat.start_ticks
-        return same and (not same_parent or (now is not None and now.ppid == stat.ppid))
+        same = same and (not same_parent or (now is not None and now.ppid == stat.ppid))
+        return now.state if same and now is not None else ""
     try:
         fd = os.open(f"/proc/{stat.pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return False
+        return ""
     try:
         data = os.read(fd, _ENOUGH)
     except OSError:
-        return False
+        return ""
     finally:
         os.close(fd)
     end = data.rfind(b")")  # the name itself may contain one
     if data.startswith(_DEAD, end + 2) or b" %d " % stat.start_ticks not in data:
-        return False
-    return not same_parent or data.startswith(b"%d " % stat.ppid, end + 4)
+        return ""
+    if same_parent and not data.startswith(b"%d " % stat.ppid, end + 4):
+        return ""
+    return chr(data[end + 2])

@@ -82,6 +82,15 @@ def killed(signame: str | None) -> Reason:
     )
 
 
+def frozen(program: str, pid: int) -> Reason:
+    """Make the reason of a tunnel whose process is held still: its listener answers nobody."""
+    return Reason(
+        ReasonCode.FROZEN,
+        f"{program} was frozen (SIGSTOP)",
+        f"let it go on: kill -CONT {pid}; or restart the tunnel",
+    )
+
+
 def login_lost(remote_host: str) -> Reason:
     """Make the reason of a tunnel whose login has ended."""
     return Reason(

@@ -4,7 +4,7 @@ import time
 
 from tunnel_tui.model import DirectionMode, Forward, Traffic, TunnelSpec
 from tunnel_tui.observe.identity import control_socket_of, forwards_of, is_login, program, speaks
-from tunnel_tui.observe.pulse import beats
+from tunnel_tui.observe.pulse import FROZEN, beats
 from tunnel_tui.observe.transport import Sockets, find_connection, holds_listener, traffic_of
 from tunnel_tui.system.proc import ProcessStat, children, read_stat
 
@@ -24,6 +24,7 @@ class Subject:
         login: the control socket of a login that several tunnels share; "" for anything else.
         speaks: its ssh was told to print when the forward stands.
         ssh: the ssh that carries the forward, as of the last `find_ssh`.
+        frozen: SIGSTOP holds that ssh (or, while there is none, its autossh): nothing passes.
         told: what the last status rested on, and that status.
     """
 
@@ -33,6 +34,7 @@ class Subject:
         "_sought",
         "_stat",
         "forward",
+        "frozen",
         "is_autossh",
         "login",
         "pid",
@@ -58,6 +60,7 @@ class Subject:
         self.is_autossh = is_autossh
         self.speaks = speaks
         self.ssh = ssh
+        self.frozen = stat is not None and stat.state == FROZEN
         self.told: tuple[object, ...] | None = None
         self._stat = stat
         self._connection: int | None = None
@@ -94,10 +97,13 @@ class Subject:
         An ssh that lives under the same parent proves that its autossh lives as well.
         """
         if self.is_autossh and self.ssh is not None:
-            if beats(self.ssh, same_parent=True):
+            if state := beats(self.ssh, same_parent=True):
+                self.frozen = state == FROZEN
                 return True
             self.ssh = self._connection = self.told = None
-        return self._stat is not None and beats(self._stat)
+        state = beats(self._stat) if self._stat is not None else ""
+        self.frozen = state == FROZEN
+        return bool(state)
 
     def find_ssh(self) -> ProcessStat | None:
         """Find the live ssh: itself, or autossh's child; None while autossh waits."""
@@ -110,6 +116,7 @@ class Subject:
             # By parenthood, not by name: between fork and exec it is still called autossh.
             if stat is not None and stat.alive and stat.ppid == self.pid:
                 self.ssh = stat
+                self.frozen = stat.state == FROZEN
         return self.ssh
 
     def stands_by_sockets(self, sockets: Sockets) -> tuple[bool, bool]:
