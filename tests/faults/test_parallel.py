@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
@@ -114,6 +116,31 @@ def test_everybody_at_once(site: Site, fault: Fault) -> None:
     wait_until(lambda: not site.home.processes("ssh", "autossh"), 20, "all stopped")
     wait_until(lambda: pids(site) == {}, what="an empty state file")
     site.wait_badge(specs[0], "STOPPED")
+    site.check()
+
+
+def test_a_start_is_frozen(site: Site, fault: Fault) -> None:
+    """ctrl+z holds all slots of those who start tunnels."""
+    what = "SIGSTOP to a `start` with 8 tunnels under way to a silent server; others start theirs"
+    fault.describe("Processes", "`start` frozen half way", what)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        site.home.add_host("silent", silent.getsockname()[1])
+        stuck = [inward(80, free_port(), name=f"s{number}", host="silent") for number in range(10)]
+        good = inward(site.echo.port, free_port(), name="good")
+        site.configure(*stuck)
+        site.open_app()
+        starter = subprocess.Popen(site.home.command("start"), env=site.home.variables)
+        wait_until(lambda: len(pids(site)) == 8, 20, "eight in STARTING")
+        starter.send_signal(signal.SIGSTOP)
+        site.configure(*stuck, good)  # the app, which watches, starts it
+        with fault.recovering():
+            site.wait_well(good)
+        assert site.home.cli("stop-tunnel", "good").returncode == 0
+        assert site.home.cli("start-tunnel", "good").returncode == 0
+        site.wait_well(good)
+        starter.kill()
+        starter.wait()
+        assert site.home.cli("stop").returncode == 0
     site.check()
 
 

@@ -1,16 +1,57 @@
 """The slots of starts under way: few at a time, each held until its tunnel stands or fails."""
 
+import os
 import threading
 import time
 from contextlib import AbstractContextManager
 
 from tunnel_tui.model import Outcome
+from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.supervise.fate import Fate, fate_of
 from tunnel_tui.supervise.launch import Launch
-from tunnel_tui.system import spawn
+from tunnel_tui.system import proc, spawn
 
 CONFIRM_TIMEOUT = 15.0
 """Seconds after which a tunnel that neither stands nor fails gives its slot to the next."""
+
+
+_PATIENCE = 3.0
+"""Seconds without a slot after which it is asked whether somebody can give one back at all."""
+
+
+class Patience:
+    """Of somebody who waits for a slot.
+
+    Who is frozen (ctrl+z, SIGSTOP) in the middle of a start gives no slot back: then there is
+    nothing to wait for, and the tunnel starts without one.
+    """
+
+    def __init__(self, state: StateFile) -> None:
+        self._state = state
+        self._ask = time.monotonic() + _PATIENCE
+
+    def is_vain(self) -> bool:
+        """Say whether a frozen process may hold the slots; cheap to ask again and again."""
+        if time.monotonic() < self._ask:
+            return False
+        self._ask = time.monotonic() + _PATIENCE
+        return _somebody_is_frozen(self._state.path)
+
+
+def _somebody_is_frozen(path: str) -> bool:
+    """Say whether a stopped process has the state file open, as those who hold slots do."""
+    path = os.path.realpath(path)
+    for pid in proc.pids():
+        stat = proc.read_stat(pid)
+        if stat is None or stat.state != "T":
+            continue
+        try:
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                if os.readlink(f"/proc/{pid}/fd/{name}") == path:
+                    return True
+        except OSError:  # gone, or somebody else's
+            continue
+    return False
 
 
 class Pending:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from tunnel_tui.errors import LockHeldError
 from tunnel_tui.model import Outcome, TunnelSpec
@@ -11,7 +11,7 @@ from tunnel_tui.settings import MAX_STARTING, Settings
 from tunnel_tui.supervise import riding
 from tunnel_tui.supervise.fate import Fate, conclude, fate_of
 from tunnel_tui.supervise.launch import is_running, launch
-from tunnel_tui.supervise.slots import Pending, caretaker, leave
+from tunnel_tui.supervise.slots import Patience, Pending, caretaker, leave
 from tunnel_tui.system import spawn
 
 _PAUSE = 0.01
@@ -63,14 +63,17 @@ def _wait_for_slot(
         LockHeldError: `cancel` was set meanwhile.
     """
     state = StateFile(settings.state_file)
+    patience = Patience(state)
     while True:
         slot = state.lock_slot(MAX_STARTING, 0.2)
         try:
             slot.__enter__()
         except LockHeldError:
-            # Nobody keeps a slot much longer than CONFIRM_TIMEOUT: this ends.
             if cancel is not None and cancel.is_set():
                 raise
+            if patience.is_vain():
+                return nullcontext()
+            # Nobody else keeps a slot much longer than CONFIRM_TIMEOUT: this ends.
             continue
         return slot
 
