@@ -23,6 +23,8 @@ echo 'Authenticated to host ([127.0.0.1]:22) using "publickey".' >&2
 echo "debug1: clientloop.c:client_loop():1290 (pid=$$): Entering interactive session." >&2
 read nothing <>"${0%/*}/nothing"
 """
+LISTEN = "127.77.0.1"
+"""An address of the loopback network at which nothing else listens."""
 COMMAND = Path(sys.executable).parent / "tunnel-tui"
 
 
@@ -32,7 +34,7 @@ class World:
     def __init__(self, count: int) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="tunnel-tui-bench-"))
         self.config = self.root / "config.yaml"
-        self.config.write_text(configuration(count))
+        self.config.write_text(configuration(count, LISTEN))
         self.state = self.root / "state"
         self.logs = self.root / "logs"
         programs = self.root / "bin"
