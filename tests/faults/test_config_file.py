@@ -113,6 +113,9 @@ class Mistakes:
         assert re.search(place, said.stderr), (kind, said)
         assert "Traceback" not in said.stderr
         assert pids(site) == self.before, kind
+        if with_line:
+            site.app.press("p")
+            site.app.shows(r"(?s)line [1-9].*What runs stays as it is")
 
     def restore(self) -> None:
         app = self.site.app
@@ -120,7 +123,8 @@ class Mistakes:
         with self.fault.recovering():
             clear(self.path)
             self.path.write_bytes(self.good)
-            wait_until(lambda: "last good one" not in app.text, 15, "the notice goes away")
+            # The list of mistakes goes by itself, and so does the notice.
+            wait_until(lambda: "last good" not in app.text, 15, "the notice goes away")
         assert self.site.daemon
         self.site.daemon.wait_for("config-restored", count=self.broken)
 
