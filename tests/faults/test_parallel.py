@@ -144,6 +144,32 @@ def test_a_start_is_frozen(site: Site, fault: Fault) -> None:
     site.check()
 
 
+def test_few_descriptors(site: Site, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that is met must not look like the death of a tunnel, nor keep it from its stop."""
+    what = "`ulimit -n 30` for watcher, app and commands, 30 tunnels; one is killed; `stop`"
+    fault.describe("Many at once", "few file descriptors", what)
+    specs = configure(site, 30)
+    full = site.home.command
+    limited = ["sh", "-c", 'ulimit -n 30; exec "$@"', "sh"]
+    monkeypatch.setattr(site.home, "command", lambda *words: [*limited, *full(*words)])
+    site.watch()
+    site.open_app((140, 60))
+    site.start_all(deadline=60)
+    assert site.home.cli("status").stdout.count("RUNNING") == 30
+    victim = specs[-1]
+    with fault.recovering():
+        with fault.noticing():
+            os.kill(site.pid(victim), signal.SIGKILL)
+            site.wait_badge(victim, "DEAD|STARTING")
+        site.wait_well(victim)
+    site.check(*specs)
+    stopped = site.home.cli("stop")
+    assert stopped.returncode == 0, stopped
+    assert site.home.processes("ssh", "autossh") == []
+    assert pids(site) == {}
+    site.check()
+
+
 @pytest.fixture
 def big_site(site: Site) -> Site:
     """A server that lets everybody in."""

@@ -2,7 +2,7 @@
 
 import os
 
-from tunnel_tui.system.proc import HAS_PROC, ProcessStat, read_stat
+from tunnel_tui.system.proc import HAS_PROC, OUR_OWN_TROUBLE, ProcessStat, read_stat
 
 _ENOUGH = 1024
 _DEAD = (b"Z", b"X", b"x")
@@ -19,6 +19,9 @@ def beats(stat: ProcessStat, *, same_parent: bool = False) -> str:
         stat: as it was read when the process was proven.
         same_parent: also demand that its parent has not died: the kernel gives an orphan
             another one.
+
+    Raises:
+        OSError: we cannot open files any more.
     """
     if not HAS_PROC:
         now = read_stat(stat.pid)
@@ -27,7 +30,9 @@ def beats(stat: ProcessStat, *, same_parent: bool = False) -> str:
         return now.state if same and now is not None else ""
     try:
         fd = os.open(f"/proc/{stat.pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if error.errno in OUR_OWN_TROUBLE:
+            raise
         return ""
     try:
         data = os.read(fd, _ENOUGH)

@@ -19,7 +19,10 @@ from tunnel_tui.system import proc
 
 _LOCK_TIMEOUT = 20.0
 _AT_ONCE = 100
-"""Tunnels that are ended together: each costs a few file descriptors meanwhile."""
+"""Tunnels that are ended together, at most."""
+_DESCRIPTORS = 4
+"""What each of them costs meanwhile: its lock, autossh, ssh, and a helper of ssh."""
+_SPARE_DESCRIPTORS = 24
 
 
 def stop_tunnel(
@@ -65,8 +68,9 @@ def stop_tunnels(
     everything = hashes is None
     wanted = list(dict.fromkeys(_all_hashes(settings, state) if hashes is None else hashes))
     outcomes: list[Outcome] = []
-    for first in range(0, len(wanted), _AT_ONCE):
-        some = wanted[first : first + _AT_ONCE]
+    step = _at_once()
+    for first in range(0, len(wanted), step):
+        some = wanted[first : first + step]
         for outcome in _stop_some(settings, state, some, grace, keep_logins):
             outcomes.append(outcome)
             if progress is not None:
@@ -74,6 +78,16 @@ def stop_tunnels(
     if everything:
         _clear(settings, state)
     return outcomes
+
+
+def _at_once() -> int:
+    """Say how many tunnels can be ended together with the descriptors that we may open."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return _AT_ONCE
+    return min(_AT_ONCE, max(1, (limit - _SPARE_DESCRIPTORS) // _DESCRIPTORS))
 
 
 def _all_hashes(settings: Settings, state: StateFile) -> list[str]:

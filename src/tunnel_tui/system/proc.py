@@ -4,6 +4,7 @@
 `/proc` (see `portable`).
 """
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import NamedTuple
 HAS_PROC = os.path.exists("/proc/self/stat")
 """False on systems without a Linux `/proc`, such as macOS."""
 
+OUR_OWN_TROUBLE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+"""Errors that say nothing of the process that was to be read."""
 _DEAD_STATES = frozenset("ZXx")
 _CHUNK = 65536
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -40,14 +43,18 @@ class ProcessStat(NamedTuple):
 
 
 def read_stat(pid: int) -> ProcessStat | None:
-    """Read what the kernel says of a process, zombies included; None: gone or hidden."""
+    """Read what the kernel says of a process, zombies included; None: gone or hidden.
+
+    Raises:
+        OSError: we cannot open files any more; that must not look like a death.
+    """
     if pid <= 0:
         return None
     if not HAS_PROC:
         from tunnel_tui.system import portable
 
         return portable.read_stat(pid)
-    data = _read(f"/proc/{pid}/stat")
+    data = _read(f"/proc/{pid}/stat", strict=True)
     return _parse_stat(data) if data else None
 
 
@@ -239,11 +246,15 @@ def _numbers(directory: str) -> list[int]:
         return []
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, *, strict: bool = False) -> bytes:
     """Read a small file of `/proc`; empty when the process is gone or hidden."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (OSError, OverflowError):
+    except OSError as error:
+        if strict and error.errno in OUR_OWN_TROUBLE:
+            raise
+        return b""
+    except OverflowError:
         return b""
     try:
         data = os.read(descriptor, _CHUNK)
