@@ -139,8 +139,8 @@ def test_no_room(
     with fault.noticing():
         done = site.home.cli("start-tunnel", stopped.name)
         assert done.returncode == 1
-        assert FULL in done.stderr
-        assert "Errno" not in done.stderr
+        assert f"{stopped.hash}.log: {FULL}" in done.stderr
+        assert "make room" in done.stderr
     site.app.press("G", "s")
     site.app.shows(FULL)
     kill(site, killed)

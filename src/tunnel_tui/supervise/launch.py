@@ -1,5 +1,6 @@
 """One start, up to the moment when the process runs and is registered."""
 
+import errno
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -130,7 +131,10 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
     path = settings.log_file(spec.hash)
     log = open_log(path)
     try:
-        write_line(log, f"starting {spec.name}")
+        try:
+            write_line(log, f"starting {spec.name}")
+        except OSError as error:  # the disk is full
+            raise _unwritable(path, error) from error
         offset = os.fstat(log).st_size
         pid = spawn.spawn(command.argv, command.environment, log)
     finally:
@@ -164,6 +168,8 @@ def _note_refusal(settings: Settings, spec: TunnelSpec, error: PortBusyError) ->
         return
     try:
         write_line(log, text)
+    except OSError:
+        pass  # nor may a full disk
     finally:
         os.close(log)
 
@@ -193,9 +199,13 @@ def open_log(path: str) -> int:
         advice = f"if nobody needs it: tunnel-tui stop-tunnel {which} removes it"
         raise FileRefusedError(error.title, error.detail, advice) from error
     except OSError as error:
-        raise SpawnError(
-            "the log cannot be written", f"{path}: {error.strerror or error}", "check the directory"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str, error: OSError) -> SpawnError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = "make room on the disk" if full else "check the directory"
+    return SpawnError("the log cannot be written", f"{path}: {error.strerror or error}", advice)
 
 
 def _undo(pid: int) -> None:
