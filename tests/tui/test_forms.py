@@ -7,6 +7,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tests.support.home import Home
 from tests.tui.files import CONFIG, opened_live, settle
 from tests.tui.support import line_with, main_of, notes, text_of, until
 from tunnel_tui.config.load import load_config
@@ -238,7 +239,7 @@ def test_the_words_follow_the_direction_mode() -> None:
     assert tell_way(texts, DirectionMode.SSH_STANDARD)[0] == "localhost:1 => localhost:2"
 
 
-async def test_without_a_file_the_first_tunnel_makes_it(tmp_path: Path) -> None:
+async def test_without_a_file_the_first_tunnel_makes_it(tmp_path: Path, home: Home) -> None:
     settings = settle(tmp_path, None)
     async with opened_live(settings) as (app, pilot):
         assert line_with(app, "There is no config yet")

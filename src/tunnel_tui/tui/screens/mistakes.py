@@ -6,20 +6,17 @@ from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tunnel_tui.model import Problem
 from tunnel_tui.supervise.monitor import Snapshot
 from tunnel_tui.tui.present import Tone, clean
-from tunnel_tui.tui.widgets.keybar import KeyBar
+from tunnel_tui.tui.screens.page import PageScreen, scroll_keys
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
 
-EDIT = Binding("e", "edit", "go back in", id="mistakes.edit", show=False, key_display="e")
-CLOSE = Binding("escape,q,p,enter", "close", "close", id="mistakes.close", show=False)
+EDIT = Binding("e", "accept", "go back in", id="mistakes.edit", show=False, key_display="e")
+CLOSE = Binding("escape,q,p,enter", "leave", "close", id="mistakes.close", show=False)
 HOLDS = "What runs stays as it is: the last good version of the file is in force."
 LONGEST = 120
 """Characters of a line of the file that are shown."""
@@ -62,50 +59,18 @@ class MistakesPage(Static, Toned):
         return text
 
 
-class Mistakes(ModalScreen[bool]):
+class Mistakes(PageScreen):
     """The list of mistakes; goes away by itself when the file is mended. True: edit it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        EDIT,
-        CLOSE,
-        Binding("j,down", "scroll(1)", "down", id="mistakes.down", show=False),
-        Binding("k,up", "scroll(-1)", "up", id="mistakes.up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [EDIT, CLOSE, *scroll_keys("mistakes")]
 
     def __init__(self, path: str, problems: Sequence[Problem], text: str = "") -> None:
-        super().__init__()
-        self._path = path
-        self._problems = problems
-        self._lines = text.splitlines()
+        foot = HOLDS if any(problem.fatal for problem in problems) else ""
+        back = Binding("escape", "leave", "close", key_display="esc")
+        page = MistakesPage(problems, text.splitlines())
+        super().__init__(path, page, foot, (EDIT, back))
         self._shown_at = time.time()
-
-    def compose(self) -> ComposeResult:
-        """Lay out the page."""
-        with Vertical(id="help-box") as box:
-            box.border_title = clean(self._path).replace("[", "\\[")
-            with VerticalScroll(id="mistakes", can_focus=False):
-                yield MistakesPage(self._problems, self._lines)
-            if any(problem.fatal for problem in self._problems):
-                yield Static(HOLDS, id="holds", markup=False)
-            yield KeyBar()
-
-    def on_mount(self) -> None:
-        """Show the keys."""
-        back = Binding("escape", "close", "close", key_display="esc")
-        self.query_one(KeyBar).show((EDIT, back), ())
 
     def is_mended(self, snapshot: Snapshot) -> bool:
         """Say whether the file, looked at after this list was made, is fine again."""
         return snapshot.broken is None and snapshot.taken_at > self._shown_at
-
-    def action_scroll(self, step: int) -> None:
-        """Scroll by a line."""
-        self.query_one("#mistakes").scroll_relative(y=step, animate=False)
-
-    def action_edit(self) -> None:
-        """Go (back) into the editor."""
-        self.dismiss(True)
-
-    def action_close(self) -> None:
-        """Leave the file as it is."""
-        self.dismiss(False)

@@ -5,20 +5,17 @@ from typing import ClassVar, NamedTuple
 
 from rich.table import Table
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import State, TunnelStatus
 from tunnel_tui.tui.notices import count
 from tunnel_tui.tui.present import Tone, clean
-from tunnel_tui.tui.widgets.keybar import KeyBar
+from tunnel_tui.tui.screens.page import PageScreen, scroll_keys
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
 
-APPLY = Binding("y,p,enter", "apply", "apply", id="plan.apply", show=False, key_display="y")
+APPLY = Binding("y,p,enter", "accept", "apply", id="plan.apply", show=False, key_display="y")
 LEAVE = Binding("escape,n,q", "leave", "not now", id="plan.leave", show=False, key_display="esc")
 UP = frozenset({State.RUNNING, State.STARTING})
 SHOWN_KEPT = 3
@@ -85,42 +82,11 @@ class PlanPage(Static, Toned):
         self.update(grid)
 
 
-class PlanScreen(ModalScreen[bool]):
+class PlanScreen(PageScreen):
     """Shows the plan; True: apply it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        APPLY,
-        LEAVE,
-        Binding("j,down", "scroll(1)", "down", id="plan.down", show=False),
-        Binding("k,up", "scroll(-1)", "up", id="plan.up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [APPLY, LEAVE, *scroll_keys("plan")]
 
     def __init__(self, plan: Plan, statuses: Sequence[TunnelStatus]) -> None:
-        super().__init__()
-        self._steps = list(steps_of(plan, statuses))
-        self._summary = plan.summary()
-
-    def compose(self) -> ComposeResult:
-        """Lay out the page."""
-        with Vertical(id="help-box") as box:
-            box.border_title = "The config and what runs differ"
-            with VerticalScroll(id="mistakes", can_focus=False):
-                yield PlanPage(self._steps)
-            yield Static(self._summary, id="holds", markup=False)
-            yield KeyBar()
-
-    def on_mount(self) -> None:
-        """Show the keys."""
-        self.query_one(KeyBar).show((APPLY, LEAVE), ())
-
-    def action_scroll(self, step: int) -> None:
-        """Scroll by a line."""
-        self.query_one("#mistakes").scroll_relative(y=step, animate=False)
-
-    def action_apply(self) -> None:
-        """Make what runs agree with the config."""
-        self.dismiss(True)
-
-    def action_leave(self) -> None:
-        """Leave everything as it is."""
-        self.dismiss(False)
+        page = PlanPage(list(steps_of(plan, statuses)))
+        super().__init__("The config and what runs differ", page, plan.summary(), (APPLY, LEAVE))
