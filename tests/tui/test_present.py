@@ -106,7 +106,9 @@ def test_cut_shows_that_something_is_missing() -> None:
 
 def test_the_port_always_stays() -> None:
     assert cut_end("a-very-long-host.example:5432", 12, UNICODE) == "a-very…:5432"
-    assert cut_end("localhost:5432", 8, UNICODE) == ":5432"
+    assert cut_end("localhost:5432", 8, UNICODE) == "lo:5432"
+    assert cut_end("127.0.0.1:21025", 9, UNICODE) == "lo:21025", "not :21025, which is everywhere"
+    assert cut_end("0.0.0.0:21025", 9, UNICODE) == "*:21025"
     assert cut_end("/var/run/docker.sock", 12, UNICODE) == "…docker.sock"
 
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from tunnel_tui.model import (
-    LOOPBACK,
     DirectionMode,
     Endpoint,
     Forward,
@@ -17,6 +16,7 @@ from tunnel_tui.model import (
 from tunnel_tui.tui.glyphs import Glyphs
 
 LOOPBACKS = frozenset({"", "localhost", "127.0.0.1", "::1"})
+EVERYWHERE = frozenset({"0.0.0.0", "::", "[::]", "*"})
 NEEDS_LOGIN = "needs a login"
 
 
@@ -78,17 +78,22 @@ def fit(text: str, width: int, glyphs: Glyphs, *, right: bool = False) -> str:
 
 
 def cut_end(text: str, width: int, glyphs: Glyphs) -> str:
-    """Shorten an endpoint: the port, or the file name of a socket, always stays."""
+    """Shorten an endpoint: the port, or the file name of a socket, always stays.
+
+    A bare `:5433` would say that it listens everywhere: a loopback address becomes `lo:5433`.
+    """
     if width_of(text) <= width:
         return text
     if text.startswith(("/", "./", "~")):
         return glyphs.cut + text[-(width - 1) :] if width > 1 else cut(text, width, glyphs)
     host, _, port = text.rpartition(":")
-    if host == LOOPBACK:
-        return cut(f":{port}", width, glyphs)
+    if host and host in LOOPBACKS:
+        return cut(f"lo:{port}" if len(port) + 3 <= width else f":{port}", width, glyphs)
     room = width - len(port) - 1
     if not host or room < 2:
         return cut(text, width, glyphs)
+    if host in EVERYWHERE:
+        return f"*:{port}"
     return f"{cut(host, room, glyphs)}:{port}"
 
 
