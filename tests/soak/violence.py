@@ -65,16 +65,19 @@ def freeze_autossh(harm: Harm) -> None:
 
 @fault("ssh frozen", 2)
 def freeze_ssh(harm: Harm) -> None:
+    """The kernel says that it is, so nobody may call it RUNNING, however short."""
     victims = harm.victims(3)
-    seconds = harm.dice.uniform(2, 25)
+    long = harm.dice.random() < 0.15
+    seconds = harm.dice.uniform(50, 75) if long else harm.dice.uniform(2, 25)
     harm.model.note("ssh frozen", victims, f"{seconds:.0f} s")
-    harm.model.freeze(victims, seconds)
+    harm.model.endanger(victims)
+    harm.model.disturb(victims, seconds + (LAZY if long else PROMPT))
     census = harm.look()
     ours = [seen for victim in victims for seen in census.of(victim.hash)]
     frozen = harm.signal([seen for seen in ours if seen.program == "ssh"], signal.SIGSTOP)
     harm.pause(seconds, seconds)
     harm.thaw(frozen)
-    harm.model.disturb(victims)
+    harm.model.disturb(victims, LAZY if long else PROMPT)
     harm.model.remember(victims, "ssh thawed")
 
 
