@@ -40,8 +40,8 @@ def test_name_does_not_resolve(
     site.home.add_host("far", site.sshd.port, HostName="server.test")
     specs = site.tunnels(3, "far")
     site.watch()
+    site.open_app()
     with fault.noticing():
-        site.open_app()
         for spec in specs:
             site.wait_badge(spec, rf"{DOWN}.*could not resolve server.test")
     time.sleep(10)  # for the pauses between attempts to grow
@@ -57,9 +57,9 @@ def test_local_port_busy(site: Site, fault: Fault) -> None:
     with hold(site.listener(busy)):
         end = time.monotonic() + 10
         site.watch()
+        site.open_app()
         with fault.noticing():
-            site.open_app()
-            site.wait_badge(busy, rf"local port {site.listener(busy)} is in use: .*held by")
+            site.wait_badge(busy, rf"local port {site.listener(busy)} is in use, held by")
         site.wait_well(other, back)
         assert site.app
         site.app.press("G")
@@ -83,7 +83,7 @@ def test_local_port_taken_meanwhile(site: Site, fault: Fault) -> None:
         end = time.monotonic() + 10
         with fault.noticing():
             site.wait_badge(victim, DOWN)
-        site.wait_badge(victim, "is in use: .*held by")
+        site.wait_badge(victim, "is in use, held by")
         time.sleep(max(0.0, end - time.monotonic()))
     with fault.recovering():
         site.wait_well(deadline=40)

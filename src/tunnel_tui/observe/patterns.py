@@ -258,8 +258,8 @@ PATTERNS: tuple[Pattern, ...] = (
         # Ours: looked for before ssh was asked to listen.
         Code.LOCAL_PORT_BUSY,
         ("]: not started: ",),
-        r"tunnel-tui\[\d+\]: not started: (?P<what>[^:\n]+): (?P<who>.+)$",
-        "{what}: {who}",
+        r"tunnel-tui\[\d+\]: not started: (?P<what>[^:\n]+): (?:\S+ is )?(?P<who>.+)$",
+        "{what}, {who}",
         "stop that process, or change local_port",
         9,
     ),
