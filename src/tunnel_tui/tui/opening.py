@@ -7,6 +7,7 @@ the watch is given back.
 import asyncio
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 """Seconds for an orderly end, which a terminal that is gone may prevent."""
 
+SLICE = 0.0005
+"""Seconds after which a busy thread makes room: a key passes through many turns of the loop, and
+each may have to wait for a thread that reads logs or processes (sys.setswitchinterval)."""
+
 
 def show(app: "TunnelApp") -> int:
     """Run the app until it is left, and return its exit code; 128 + signal where one ended it."""
     leave_on_signals(app)
+    sys.setswitchinterval(SLICE)
     garbage.put_off()
     app.begin()
     result = app.run()
