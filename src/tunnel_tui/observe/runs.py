@@ -167,6 +167,10 @@ class RunReader:
 
     def _read_back(self, fd: int, end: int, success: bytes) -> Run:
         """Search backwards for the success line, no further than the beginning of its run."""
+        begin = max(0, end - TAIL)
+        judged = _judge(os.pread(fd, end - begin, begin), success, whole=begin == 0)
+        if judged is not None:
+            return judged
         position, size, behind = end, TAIL, b""
         while position > 0 and end - position < LOG_CAP:
             begin = max(0, position - size)

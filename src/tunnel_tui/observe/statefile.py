@@ -139,6 +139,15 @@ class StateFile:
         self._last = (data, found)
         return found
 
+    def entries_of(self, tunnel_hash: str) -> tuple[TunnelEntry, ...]:
+        """Return what `read` says of one tunnel; where it is not in the file, without parsing."""
+        try:
+            known = tunnel_hash.encode("utf-8", "surrogateescape") in self._read_bytes()
+        except (OSError, FileRefusedError):
+            return ()
+        entries = self.read().entries if known else ()
+        return tuple(entry for entry in entries if entry.hash == tunnel_hash)
+
     def update(
         self,
         change: Callable[[list[TunnelEntry]], list[TunnelEntry]],
@@ -175,13 +184,26 @@ class StateFile:
         Raises:
             StateFileError: see `update`. ValueError: the entry could not be read back.
         """
-        if parse_line(format_line(entry)) != entry:
+        line = format_line(entry)
+        if parse_line(line) != entry:
             raise ValueError(f"not an entry for the state file: {entry!r}")
+        if self._append(entry.hash, f"{line}\n"):
+            return
 
         def change(entries: list[TunnelEntry]) -> list[TunnelEntry]:
             return [other for other in entries if other.hash != entry.hash] + [entry]
 
         self.update(change)
+
+    def _append(self, tunnel_hash: str, line: str) -> bool:
+        """Add a line where nothing has to make room for it; False: `update` has to do it."""
+        with self._locked() as fd:
+            old = _read_all(fd)
+            if tunnel_hash.encode("ascii") in old or not (old.endswith(b"\n") or not old):
+                return False
+            new = line.encode("utf-8", "surrogateescape")
+            _write_over(fd, old, old + new, self.path, len(old))
+            return True
 
     def remove(self, tunnel_hash: str, pid: int | None = None) -> bool:
         """Remove the entries of a hash (only those of `pid`, if given); False: there were none."""
@@ -357,12 +379,13 @@ def _read_all(fd: int) -> bytes:
     return b"".join(parts)
 
 
-def _write_over(fd: int, old: bytes, new: bytes, path: str) -> None:
+def _write_over(fd: int, old: bytes, new: bytes, path: str, start: int = 0) -> None:
+    """Replace the content; up to byte `start` old and new are the same."""
     # Reserve first: a full disk must be noticed before the first byte is changed.
     try:
         if len(new) > len(old):
             os.posix_fallocate(fd, len(old), len(new) - len(old))
-        if new and os.pwrite(fd, new, 0) != len(new):
+        if new and os.pwrite(fd, new[start:], start) != len(new) - start:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.ftruncate(fd, len(new))
     except OSError as error:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from tunnel_tui.errors import InteractiveTunnelError, LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
@@ -14,7 +14,7 @@ from tunnel_tui.supervise.family import Census
 from tunnel_tui.supervise.fate import Fate, ProgressCallback, conclude, fate_of, outcome_of
 from tunnel_tui.supervise.launch import is_running, launch
 from tunnel_tui.supervise.rivals import Rivals
-from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT, Pending, caretaker, leave
+from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT, Patience, Pending, caretaker, leave
 from tunnel_tui.system import spawn
 
 _PAUSE = 0.01
@@ -66,6 +66,7 @@ class _Batch:
         self._outcomes: dict[int, Outcome] = {}
         self._pending: dict[int, Pending] = {}
         self._rivals = Rivals(settings, ())
+        self._settled = 0.0
 
     def run(self) -> list[Outcome]:
         try:
@@ -128,24 +129,29 @@ class _Batch:
                 leave(slot)
 
     def _slot(self) -> AbstractContextManager[None]:
-        while True:
+        patience = Patience(self._state)
+        # While there is room it suffices to look now and then what became of the others.
+        if len(self._pending) >= MAX_STARTING or time.monotonic() > self._settled + _PAUSE:
             self._settle()
+        while True:
             if len(self._pending) < MAX_STARTING:
                 slot = self._state.lock_slot(MAX_STARTING, 0.0)
                 try:
                     slot.__enter__()
-                except LockHeldError:
-                    pass  # others are starting tunnels too
+                except LockHeldError:  # others are starting tunnels too
+                    if patience.is_vain():
+                        return nullcontext()
                 else:
                     return slot
             if self._cancelled():
                 raise LockHeldError("cancelled")
             time.sleep(_PAUSE / 4)
+            self._settle()
 
     def _settle(self) -> None:
         """Give back the slots of those that stand, have failed, or take too long."""
         spawn.reap()
-        now = time.monotonic()
+        now = self._settled = time.monotonic()
         for number, pending in tuple(self._pending.items()):
             fate = fate_of(pending.started)
             late = now > pending.deadline - CONFIRM_TIMEOUT + (self._wait or CONFIRM_TIMEOUT)

@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
@@ -99,7 +99,7 @@ def is_running(spec: TunnelSpec, entries: Iterable[TunnelEntry]) -> Outcome | No
 
 def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | None:
     """Find the tunnel running already, registered or not; end what is left of a dead one."""
-    entries = [entry for entry in state.read().entries if entry.hash == spec.hash]
+    entries = state.entries_of(spec.hash)
     running = is_running(spec, entries)
     if running is not None:
         return running
@@ -124,7 +124,7 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
     _make_directories(settings)
     if forward.listens_here:
         try:
-            check_listener(spec, forward, state.read().entries)
+            check_listener(spec, forward, lambda: state.read().entries)
         except PortBusyError as error:
             _note_refusal(settings, spec, error)
             raise
@@ -140,7 +140,6 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
     finally:
         os.close(log)
     try:
-        _wait_for_arguments(pid)
         state.put(TunnelEntry.of(spec, pid))
     except BaseException:
         # Unregistered it would run on with nobody knowing.
@@ -172,16 +171,6 @@ def _note_refusal(settings: Settings, spec: TunnelSpec, error: PortBusyError) ->
         pass  # nor may a full disk
     finally:
         os.close(log)
-
-
-def _wait_for_arguments(pid: int) -> None:
-    """Wait until the new program's arguments can be read: its identity is proven by them.
-
-    execve(2) lets the parent go on a moment before it has laid them out.
-    """
-    deadline = time.monotonic() + 1.0
-    while not proc.command_line(pid) and proc.is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.0002)
 
 
 def open_log(path: str) -> int:
@@ -224,7 +213,9 @@ def write_line(log: int, text: str) -> None:
     os.write(log, line.encode("utf-8", "replace"))
 
 
-def check_listener(spec: TunnelSpec, forward: Forward, entries: Sequence[TunnelEntry] = ()) -> None:
+def check_listener(
+    spec: TunnelSpec, forward: Forward, entries: Callable[[], Sequence[TunnelEntry]]
+) -> None:
     """See that ssh can listen where the tunnel wants to; `entries` tell which tunnel is there.
 
     Raises:
@@ -240,7 +231,7 @@ def check_listener(spec: TunnelSpec, forward: Forward, entries: Sequence[TunnelE
     holder = sockets.port_holder(host, port)
     if holder is None:  # gone this moment, or it does not listen yet: ssh will say
         return
-    ours = _tunnel_of(holder.pid, port, entries) if holder.pid else None
+    ours = _tunnel_of(holder.pid, port, entries()) if holder.pid else None
     if ours is not None:
         raise PortBusyError(
             f"{spec.name}: local port {port} is in use",

@@ -153,7 +153,7 @@ def _holds_already(
         holder = sockets.port_holder(listener.bind_host, listener.port)
         if holder is not None and holder.pid == master.pid:
             return True
-    launch.check_listener(spec, forward, entries)
+    launch.check_listener(spec, forward, lambda: entries)
     return False
 
 

@@ -11,7 +11,7 @@ from tunnel_tui.system import proc
 _AUTOSSH_WRAPPER = "/usr/bin/autossh"
 _AUTOSSH_BINARY = "/usr/lib/autossh/autossh"
 
-_EXEC_TIMEOUT, _EXEC_PAUSE = 1.0, 0.0001
+_EXEC_TIMEOUT, _EXEC_PAUSE = 1.0, 0.00005
 
 _signals: frozenset[int] = frozenset()
 _spawned: set[int] = set()
@@ -67,7 +67,7 @@ def reap() -> list[int]:
     """Bury the children of `spawn()` that have ended, and no others; return their pids."""
     ended = []
     with _lock:
-        for pid in tuple(_spawned):
+        for pid in tuple(_spawned) if _spawned and _anybody_ended() else ():
             try:
                 done = os.waitpid(pid, os.WNOHANG)[0] == pid
             except ChildProcessError:  # somebody else buried it
@@ -76,6 +76,16 @@ def reap() -> list[int]:
                 _spawned.discard(pid)
                 ended.append(pid)
     return ended
+
+
+def _anybody_ended() -> bool:
+    """Ask once for all children whether one has ended; nobody is buried by asking (wait(2))."""
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except OSError:
+        return True
 
 
 def find_program(name: str, environment: Mapping[str, str]) -> str | None:
@@ -100,7 +110,10 @@ def _wait_for_command_line(pid: int) -> None:
     """
     deadline = time.monotonic() + _EXEC_TIMEOUT
     while not proc.command_line(pid):
-        stat = proc.read_stat(pid)
+        try:
+            stat = proc.read_stat(pid)
+        except OSError:  # the process is there all the same, and must be registered
+            return
         if stat is None or not stat.alive or time.monotonic() > deadline:
             return
         time.sleep(_EXEC_PAUSE)
