@@ -16,24 +16,66 @@ MAX_LENGTH = 4000
 
 
 class LogLine:
-    """One line, split into its columns; its class is worked out when somebody looks.
+    """One line; it is split and classified when somebody looks: in a flood few are ever seen."""
 
-    `name` is that of its tunnel, where several logs are shown as one.
-    """
+    __slots__ = ("_columns", "_given", "_kind", "_parts")
 
-    __slots__ = ("_kind", "name", "parts", "raw", "source", "text", "time")
-
-    def __init__(self, raw: str) -> None:
-        self.name, separator, line = raw.partition(SEPARATOR)
-        if not separator:
-            self.name, line = "", raw
-        self.raw = line
-        self.time, self.source, text = split_line(line)
-        if len(text) > MAX_LENGTH:
-            text = f"{text[:MAX_LENGTH]} … {len(text) - MAX_LENGTH} more characters"
-        self.text = clean(text)
-        self.parts: list[str] = [self.text]
+    def __init__(self, given: str) -> None:
+        self._given = given
+        self._columns: tuple[str, str, str, str, str] | None = None
         self._kind: LineClass | None = None
+        self._parts: list[str] | None = None
+
+    def _split(self) -> tuple[str, str, str, str, str]:
+        if self._columns is None:
+            name, separator, raw = self._given.partition(SEPARATOR)
+            if not separator:
+                name, raw = "", self._given
+            time, source, text = split_line(raw)
+            if len(text) > MAX_LENGTH:
+                text = f"{text[:MAX_LENGTH]} … {len(text) - MAX_LENGTH} more characters"
+            self._columns = (name, raw, time, source, clean(text))
+        return self._columns
+
+    @property
+    def name(self) -> str:
+        """The tunnel's, where several logs are shown as one."""
+        return self._split()[0]
+
+    @property
+    def raw(self) -> str:
+        """The line as it stands in the log."""
+        return self._split()[1]
+
+    @property
+    def time(self) -> str:
+        """When it was written; "" where the line does not say."""
+        return self._split()[2]
+
+    @property
+    def source(self) -> str:
+        """The program that wrote it."""
+        return self._split()[3]
+
+    @property
+    def text(self) -> str:
+        """What it says, harmless."""
+        return self._split()[4]
+
+    @property
+    def parts(self) -> list[str]:
+        """The text, wrapped."""
+        return [self.text] if self._parts is None else self._parts
+
+    @property
+    def height(self) -> int:
+        """The rows that it takes."""
+        return 1 if self._parts is None else len(self._parts)
+
+    def wrap(self, width: int) -> None:
+        """Break the text at `width` cells; 0: not at all."""
+        short = len(self._given) <= width and self._given.isascii()
+        self._parts = None if short or not width else wrap(self.text, width)
 
     @property
     def kind(self) -> LineClass:
@@ -95,7 +137,7 @@ class LogBuffer:
         if len(self._lines) <= self._limit + min(SLACK, self._limit // 5):
             return 0
         gone = len(self._lines) - self._limit
-        rows = sum(len(line.parts) for line in self._lines[:gone])
+        rows = sum(line.height for line in self._lines[:gone])
         del self._lines[:gone]
         del self._rows[:rows]
         return rows
@@ -110,8 +152,11 @@ class LogBuffer:
             self._add_rows(line)
 
     def _add_rows(self, line: LogLine) -> None:
-        line.parts = wrap(line.text, self._width) if self._width else [line.text]
-        self._rows.extend((line, part) for part in range(len(line.parts)))
+        line.wrap(self._width)
+        if line.height == 1:
+            self._rows.append((line, 0))
+        else:
+            self._rows.extend((line, part) for part in range(line.height))
 
     def row(self, index: int) -> tuple[LogLine, int]:
         """Return the line at row `index` and which of its pieces that row shows."""
@@ -136,7 +181,7 @@ class LogBuffer:
         lines = len(self._lines) + min(count, self._limit)
         if lines <= self._limit + min(SLACK, self._limit // 5):
             return 0
-        return sum(len(line.parts) for line in self._lines[: lines - self._limit])
+        return sum(line.height for line in self._lines[: lines - self._limit])
 
 
 def is_failure(line: LogLine) -> bool:

@@ -11,7 +11,7 @@ OPEN_LINES = 2000
 INTERVAL = 0.1
 """Seconds between two looks at a log that is shown."""
 
-RUSH = 0.02
+RUSH = 0.05
 """Seconds until the next look where there is more to read already."""
 
 

@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
@@ -77,6 +79,24 @@ def make_strip(
         segments.append(Segment(text, style))
     base = widget.base_style if over is None else widget.base_style + over
     return Strip(segments).adjust_cell_length(width).apply_style(base)
+
+
+def stretch(view: ScrollView, size: Size) -> None:
+    """Say how much there is to scroll through.
+
+    Textual would lay out and paint the whole screen anew, which a log that grows many times a
+    second cannot afford; where the scroll bars stay as they are, they alone follow.
+    """
+    if size == view.virtual_size:
+        return
+    inner = view.container_size
+    upright = view.show_vertical_scrollbar and size.height > inner.height
+    flat = view.show_horizontal_scrollbar == (size.width > inner_width(view))
+    if upright and flat:
+        view.set_reactive(Widget.virtual_size, size)
+        view._scroll_update(size)
+    else:
+        view.virtual_size = size
 
 
 def inner_width(widget: Widget) -> int:

@@ -20,6 +20,7 @@ from tunnel_tui.tui.widgets.line import (
     Toned,
     inner_width,
     make_strip,
+    stretch,
     suit_scroll_bars,
 )
 
@@ -134,7 +135,7 @@ class LogView(ScrollView, Toned, can_focus=True):
         place = self.scroll_offset.y - dropped
         self._moving = True
         width = inner_width(self) if self._wrap else self._widest()
-        self.virtual_size = Size(width, self._buffer.height)
+        stretch(self, Size(width, self._buffer.height))
         target = self._buffer.height if self._following else max(0, place)
         self.scroll_to(y=target, animate=False, force=True, immediate=True)
         self._moving = False

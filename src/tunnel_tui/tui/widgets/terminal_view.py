@@ -17,6 +17,7 @@ from tunnel_tui.terminal.screen import Run
 from tunnel_tui.tui import bindings
 from tunnel_tui.tui.login_session import LoginSession
 from tunnel_tui.tui.present import clean
+from tunnel_tui.tui.widgets.line import stretch
 
 MARGIN = 2
 """Cells left free to the left, as in the log."""
@@ -87,8 +88,7 @@ class TerminalView(ScrollView, can_focus=True):
         self._history = history
         columns, rows = screen.size
         size = Size(columns + MARGIN, len(history) + rows)
-        if size != self.virtual_size:
-            self.virtual_size = size
+        stretch(self, size)
         self._keep_at_end()
         if everything or scrolled or before != len(history):
             self.refresh()
