@@ -67,8 +67,6 @@ def _flooded(presses: int) -> list[Figure]:
             settle(terminal)
             quiet_marks = _marks(terminal, presses // 2, len(lab.specs))
             quiet_scrolls = _scrolls(terminal, presses)
-            terminal.press(b"G", b"following")
-            terminal.press(LOG, b"\x1b")
             flood = Flood(path, LINES, 10_000)
             settle(terminal, 2.0)
             loud_marks = _marks(terminal, presses // 2, len(lab.specs))
@@ -94,22 +92,20 @@ def _marks(terminal: Terminal, presses: int, tunnels: int) -> list[float]:
 
 def _scrolls(terminal: Terminal, presses: int) -> list[float]:
     """Scroll the log up line by line; each time a line comes into sight that was not there."""
-    terminal.press(LOG, b"\x1b")
-    seen: list[int] = []
-
-    def note(data: bytes) -> bool:
-        seen[:] = [int(number) for number in _LINE.findall(data)][-12:]
-        return False
-
-    for _ in range(presses // 60 + 3):
-        for _ in range(6):
-            terminal.press(PAGE_UP, b"\x1b[")
-        terminal.wait(0.4, note)
+    terminal.press(LOG, b"\x1b[")
+    for _ in range(presses // 12 + 4):
+        terminal.press(PAGE_UP, b"\x1b[")
+        terminal.wait(0.06)
+    terminal.wait(0.3)
+    seen: set[int] = set()
+    terminal.press(UP, lambda data: seen.update(map(int, _LINE.findall(data))), 0.5)
     waits, above = [], min(seen)
     for _ in range(presses):
         above -= 1
         terminal.wait(random.uniform(0.05, 0.12))
         waits.append(terminal.press(UP, b"line %09d" % above) * 1000)
+    terminal.press(b"G", b"following")
+    terminal.press(BACK, b"start")
     return waits
 
 

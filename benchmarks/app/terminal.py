@@ -13,7 +13,7 @@ from fcntl import ioctl
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-KEPT = 4096
+KEPT = 8192
 """Bytes of what came before that are searched together with what comes."""
 _MOVE = re.compile(rb"\x1b\[(\d+);\d+H")
 
@@ -69,7 +69,7 @@ class Terminal:
         self, keys: bytes, found: Callable[[bytes], object] | bytes, most: float = 2.0
     ) -> float:
         """Press keys; returns the seconds until the wanted bytes came, `most` if they did not."""
-        self.wait(0.0)
+        self.rest(0.0)
         start = time.perf_counter()
         os.write(self.fd, keys)
         at = self.wait(most, found)
