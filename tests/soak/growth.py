@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-WARM = 60.0
-"""Seconds after which a process has loaded what it needs."""
+WARM = 120.0
+"""Seconds after which a process has loaded what it needs, and its histories are full."""
 SPARE_DESCRIPTORS = 3
 """A look, a start or a stop may be under way at the moment of counting."""
 SPARE_MEMORY = 10.0
@@ -45,11 +45,10 @@ class Growth:
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self.worst = 0.0
+        self.worst = self.latest = 0.0
         self._pid = 0
         self._began = 0.0
         self._base: Size | None = None
-        self._smallest: int = 0
         self._latest: list[int] = []
 
     def look(self, pid: int, now: float) -> str:
@@ -65,7 +64,8 @@ class Growth:
             self._base = size
         # The least of the last looks: what is open only for a moment is no leak.
         self._latest = [*self._latest[-5:], size.descriptors]
-        self.worst = max(self.worst, size.memory - self._base.memory)
+        self.latest = size.memory - self._base.memory
+        self.worst = max(self.worst, self.latest)
         if len(self._latest) > 5 and min(self._latest) > self._base.descriptors + SPARE_DESCRIPTORS:
             return f"{self.what} (pid {pid}) has {size}, had {self._base}"
         if size.memory > self._base.memory + SPARE_MEMORY:

@@ -61,10 +61,10 @@ def command(harm: Harm, *arguments: str) -> tuple[int, str]:
 
 def order(harm: Harm, verb: str, tunnels: Sequence[Tunnel]) -> None:
     """Let the command line start, stop or restart tunnels, and expect it from then on."""
+    tunnels = harm.model.claim(tunnels)
     if not tunnels:
         return
     turn = harm.model.turn
-    harm.model.take_hands(tunnels)
     try:
         harm.model.ask(tunnels, Wish.EITHER)
         code, said = command(harm, f"{verb}-tunnel", *(tunnel.hash for tunnel in tunnels))
@@ -89,7 +89,7 @@ def stop_and_start(harm: Harm) -> None:
     harm.model.note("stopped and started by command", tunnels, "")
     order(harm, "stop", tunnels)
     harm.pause(3, 15)
-    order(harm, "start", [t for t in tunnels if t in harm.model.quiet()])
+    order(harm, "start", tunnels)
 
 
 @fault("restarted by command", 1)
@@ -102,11 +102,10 @@ def restart(harm: Harm) -> None:
 @fault("started and stopped at once", 0.8)
 def race(harm: Harm) -> None:
     """Two commands that contradict each other; afterwards a third that decides."""
-    tunnels = harm.idle(2)
+    tunnels = harm.model.claim(harm.idle(2))
     if not tunnels:
         return
     harm.model.note("started and stopped at once", tunnels, "")
-    harm.model.take_hands(tunnels)
     hashes = [tunnel.hash for tunnel in tunnels]
     harm.model.ask(tunnels, Wish.EITHER)
     running = []
@@ -121,8 +120,7 @@ def race(harm: Harm) -> None:
 
 def settle(harm: Harm, tunnels: Sequence[Tunnel]) -> None:
     """Decide what nobody knows any more."""
-    free = [tunnel for tunnel in tunnels if tunnel in harm.model.quiet()]
-    order(harm, harm.dice.choice(("start", "start", "stop")), free)
+    order(harm, harm.dice.choice(("start", "start", "start", "start", "stop")), tunnels)
 
 
 @fault("cleaned up twice at once", 0.6)
@@ -163,10 +161,10 @@ def start_all(harm: Harm) -> None:
 
 def _press(harm: Harm, key: str, tunnels: Sequence[Tunnel], wish: Wish) -> None:
     """Press a key on tunnels and wait until the app has done what it says."""
+    tunnels = harm.model.claim(tunnels)
     if not tunnels:
         return
     turn = harm.model.turn
-    harm.model.take_hands(tunnels)
     try:
         harm.model.ask(tunnels, Wish.EITHER)
         pid = harm.app.pid
@@ -207,7 +205,7 @@ def stop_by_key(harm: Harm) -> None:
     harm.model.note("stopped and started by keys", tunnels, "")
     _press(harm, "x", tunnels, Wish.DOWN)
     harm.pause(3, 12)
-    still = [t for t in tunnels if t in harm.model.quiet() and t.wish is Wish.DOWN]
+    still = [tunnel for tunnel in tunnels if tunnel.wish is Wish.DOWN]
     _press(harm, "s", still, Wish.UP)
 
 

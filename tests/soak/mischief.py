@@ -17,6 +17,7 @@ def tear_state(harm: Harm) -> None:
     harm.model.forget_entries()
     with suppress(OSError):
         os.truncate(path, harm.dice.randrange(path.stat().st_size + 1))
+    harm.model.lose_dead(harm.look().leaders())
 
 
 @fault("state file deleted", 0.5)
@@ -24,6 +25,7 @@ def delete_state(harm: Harm) -> None:
     harm.model.note("state file deleted", harm.model.configured(), "")
     harm.model.forget_entries()
     harm.place.home.state_file.unlink(missing_ok=True)
+    harm.model.lose_dead(harm.look().leaders())
 
 
 @fault("garbage in the state file", 0.5)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from enum import Enum
 
 from tests.soak.clock import Clock, stamp
@@ -152,13 +152,17 @@ class Model:
         self.disturb(tunnels, grace)
 
     def forget_entries(self) -> None:
-        """The state file may have lost any line: the watcher finds the live ones soon."""
+        """The state file may lose any line now: the watcher finds the live ones soon."""
         now = self.clock.now()
         with self.lock:
             for tunnel in self.tunnels:
                 tunnel.entry_by = max(tunnel.entry_by, now + UPKEEP)
+                tunnel.registered = False
 
-        self.endanger(tunnel for tunnel in self.tunnels if now < tunnel.agree_by)
+    def lose_dead(self, live: Container[str]) -> None:
+        """It has lost them; what had no process at that moment is not found again."""
+        with self.lock:
+            self.endanger(tunnel for tunnel in self.tunnels if tunnel.hash not in live)
 
     def endanger(self, tunnels: Iterable[Tunnel]) -> None:
         """These may die. What has no line any more and no process is what somebody has stopped."""
@@ -178,6 +182,13 @@ class Model:
             for tunnel in chosen:
                 tunnel.wish = wish
         self.disturb(chosen, grace)
+
+    def claim(self, tunnels: Iterable[Tunnel]) -> list[Tunnel]:
+        """Take those in hand of which no other command is about; `take_hands(…, -1)` lets go."""
+        with self.lock:
+            free = [tunnel for tunnel in tunnels if tunnel in self.quiet()]
+            self.take_hands(free)
+            return free
 
     def take_hands(self, tunnels: Iterable[Tunnel], by: int = 1) -> None:
         with self.lock:
@@ -204,6 +215,11 @@ class Model:
         )
         chosen = [tunnel for tunnel in tunnels if tunnel.configured]
         self.ask(chosen, Wish.EITHER if crossed else wish)
+
+    def left_down(self, seconds: float) -> list[Tunnel]:
+        """Those that have been stopped for so long that somebody should want them again."""
+        long_ago = self.clock.now() - seconds
+        return [t for t in self.quiet() if t.wish is Wish.DOWN and t.disturbed < long_ago]
 
     def unsure(self) -> list[Tunnel]:
         """Those of which nobody knows what they should be, though nothing is under way."""

@@ -140,6 +140,8 @@ class Soak:
             unsure = self.model.unsure()
             if unsure and not self.ending.is_set():
                 hands.settle(self.harm.with_dice(seed), unsure[:3])
+            elif not self.ending.is_set():
+                hands.order(self.harm, "start", self.model.left_down(20.0)[:3])
         except Exception as error:
             import traceback
 
@@ -269,9 +271,11 @@ class Soak:
             counts[status.state.value] += 1
         shown = " ".join(f"{key.lower()} {count}" for key, count in counts.items() if count)
         faults = sum(self.model.done.values())
+        grown = " ".join(f"{growth.latest:+.1f}" for growth in self.growths)
         say(
             f"{self.clock.elapsed() / 60:.0f} min: {faults} faults, {self.judge.checks} checks, "
-            f"{shown}, {len(self.judge.violations)} violations, clock {self.clock.share:.2f}"
+            f"{shown}, {len(self.judge.violations)} violations, "
+            f"grown {grown} MB, clock {self.clock.share:.2f}"
         )
 
     # -- waiting

@@ -20,7 +20,7 @@ is listed here only if nothing ever disagreed for longer than it may.
 
 Noticed: the longest that a tunnel was called RUNNING while nothing passed, where a process had
 ended, and where one was frozen (ssh itself gives up after a minute). Back: the longest from the
-end of a fault to traffic. Growth: of watcher and app after their first minute.
+end of a fault to traffic. Growth: of watcher and app after their first two minutes.
 """
 
 
