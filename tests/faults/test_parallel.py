@@ -2,76 +2,21 @@
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-from collections import Counter
-from collections.abc import Sequence
 
 import pytest
 
+from tests.faults.many import all_at_once, assert_agreed, configure, pids
 from tests.faults.people import OrdinaryUser, is_possible
 from tests.support import processes
 from tests.support.faults import Fault, Site
-from tests.support.network import free_port, passes
+from tests.support.network import passes
 from tests.support.sshd import Keys
-from tests.support.tunnels import inward
 from tests.support.waiting import wait_until
-from tunnel_tui.model import State, TunnelSpec
-from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.model import State
 from tunnel_tui.observe.status import Observer
 from tunnel_tui.supervise.watcher import watcher_state
-from tunnel_tui.system import proc
 
 pytestmark = [pytest.mark.process, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-def configure(site: Site, count: int) -> list[TunnelSpec]:
-    """Make so many `-L` tunnels."""
-    site.configure(
-        *(inward(site.echo.port, free_port(), name=f"t{number}") for number in range(count))
-    )
-    return site.specs
-
-
-def all_at_once(site: Site, *commands: Sequence[str]) -> list[str]:
-    """Run the command so often at the same moment; return what each said."""
-    running = [
-        subprocess.Popen(
-            site.home.command(*words),
-            env=site.home.variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for words in commands
-    ]
-    said = [process.communicate(timeout=120)[0].strip() for process in running]
-    assert all("Traceback" not in text for text in said), said
-    codes = Counter(process.returncode for process in running)
-    assert codes == {0: len(running)}, [text for text in said if "ERROR" in text]
-    return said
-
-
-def pids(site: Site) -> dict[str, int]:
-    """What the state file says, nothing wrong with it."""
-    read = StateFile(str(site.home.state_file)).read()
-    assert (read.malformed, read.duplicates, read.problem) == ((), (), "")
-    return {entry.hash: entry.pid for entry in read.entries}
-
-
-def leading(site: Site) -> list[int]:
-    """All autossh of this home that lead a session: one for each tunnel that runs."""
-    found = site.home.processes("autossh")
-    return [pid for pid in found if (stat := proc.read_stat(pid)) and stat.session == pid]
-
-
-def assert_agreed(site: Site, *running: TunnelSpec) -> None:
-    """Exactly these are registered, and exactly their processes live."""
-    now = pids(site)
-    assert set(now) == {spec.hash for spec in running}
-    assert sorted(now.values()) == sorted(leading(site))
 
 
 def test_fifty_starts_and_fifty_stops(site: Site, fault: Fault) -> None:
@@ -116,57 +61,6 @@ def test_everybody_at_once(site: Site, fault: Fault) -> None:
     wait_until(lambda: not site.home.processes("ssh", "autossh"), 20, "all stopped")
     wait_until(lambda: pids(site) == {}, what="an empty state file")
     site.wait_badge(specs[0], "STOPPED")
-    site.check()
-
-
-def test_a_start_is_frozen(site: Site, fault: Fault) -> None:
-    """ctrl+z holds all slots of those who start tunnels."""
-    what = "SIGSTOP to a `start` with 8 tunnels under way to a silent server; others start theirs"
-    fault.describe("Processes", "`start` frozen half way", what)
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
-        site.home.add_host("silent", silent.getsockname()[1])
-        stuck = [inward(80, free_port(), name=f"s{number}", host="silent") for number in range(10)]
-        good = inward(site.echo.port, free_port(), name="good")
-        site.configure(*stuck)
-        site.open_app()
-        starter = subprocess.Popen(site.home.command("start"), env=site.home.variables)
-        wait_until(lambda: len(pids(site)) == 8, 20, "eight in STARTING")
-        starter.send_signal(signal.SIGSTOP)
-        site.configure(*stuck, good)  # the app, which watches, starts it
-        with fault.recovering():
-            site.wait_well(good)
-        assert site.home.cli("stop-tunnel", "good").returncode == 0
-        assert site.home.cli("start-tunnel", "good").returncode == 0
-        site.wait_well(good)
-        starter.kill()
-        starter.wait()
-        assert site.home.cli("stop").returncode == 0
-    site.check()
-
-
-def test_few_descriptors(site: Site, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit that is met must not look like the death of a tunnel, nor keep it from its stop."""
-    what = "`ulimit -n 30` for watcher, app and commands, 30 tunnels; one is killed; `stop`"
-    fault.describe("Many at once", "few file descriptors", what)
-    specs = configure(site, 30)
-    full = site.home.command
-    limited = ["sh", "-c", 'ulimit -n 30; exec "$@"', "sh"]
-    monkeypatch.setattr(site.home, "command", lambda *words: [*limited, *full(*words)])
-    site.watch()
-    site.open_app((140, 60))
-    site.start_all(deadline=60)
-    assert site.home.cli("status").stdout.count("RUNNING") == 30
-    victim = specs[-1]
-    with fault.recovering():
-        with fault.noticing():
-            os.kill(site.pid(victim), signal.SIGKILL)
-            site.wait_badge(victim, "DEAD|STARTING")
-        site.wait_well(victim)
-    site.check(*specs)
-    stopped = site.home.cli("stop")
-    assert stopped.returncode == 0, stopped
-    assert site.home.processes("ssh", "autossh") == []
-    assert pids(site) == {}
     site.check()
 
 

@@ -1,0 +1,67 @@
+"""What others have taken away: the slots that a frozen start holds, file descriptors."""
+
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from tests.faults.many import configure, pids
+from tests.support.faults import Fault, Site
+from tests.support.network import free_port
+from tests.support.tunnels import inward
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(200)]
+
+
+def test_a_start_is_frozen(site: Site, fault: Fault) -> None:
+    """ctrl+z holds all slots of those who start tunnels."""
+    what = "SIGSTOP to a `start` with 8 tunnels under way to a silent server; others start theirs"
+    fault.describe("Processes", "`start` frozen half way", what)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        site.home.add_host("silent", silent.getsockname()[1])
+        stuck = [inward(80, free_port(), name=f"s{number}", host="silent") for number in range(10)]
+        good = inward(site.echo.port, free_port(), name="good")
+        site.configure(*stuck)
+        site.open_app()
+        starter = subprocess.Popen(site.home.command("start"), env=site.home.variables)
+        wait_until(lambda: len(pids(site)) == 8, 20, "eight in STARTING")
+        starter.send_signal(signal.SIGSTOP)
+        site.configure(*stuck, good)  # the app, which watches, starts it
+        with fault.recovering():
+            site.wait_well(good)
+        assert site.home.cli("stop-tunnel", "good").returncode == 0
+        assert site.home.cli("start-tunnel", "good").returncode == 0
+        site.wait_well(good)
+        starter.kill()
+        starter.wait()
+        assert site.home.cli("stop").returncode == 0
+    site.check()
+
+
+def test_few_descriptors(site: Site, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that is met must not look like the death of a tunnel, nor keep it from its stop."""
+    what = "`ulimit -n 30` for watcher, app and commands, 30 tunnels; one is killed; `stop`"
+    fault.describe("Many at once", "few file descriptors", what)
+    specs = configure(site, 30)
+    full = site.home.command
+    limited = ["sh", "-c", 'ulimit -n 30; exec "$@"', "sh"]
+    monkeypatch.setattr(site.home, "command", lambda *words: [*limited, *full(*words)])
+    site.watch()
+    site.open_app((140, 60))
+    site.start_all(deadline=60)
+    assert site.home.cli("status").stdout.count("RUNNING") == 30
+    victim = specs[-1]
+    with fault.recovering():
+        with fault.noticing():
+            os.kill(site.pid(victim), signal.SIGKILL)
+            site.wait_badge(victim, "DEAD|STARTING")
+        site.wait_well(victim)
+    site.check(*specs)
+    stopped = site.home.cli("stop")
+    assert stopped.returncode == 0, stopped
+    assert site.home.processes("ssh", "autossh") == []
+    assert pids(site) == {}
+    site.check()
