@@ -23,20 +23,23 @@ SCRIPTS = """
 
 `list` and `status` print the same lines as the public shell scripts
 ([Oaklight/autossh-tunnel-dockerized](https://github.com/Oaklight/autossh-tunnel-dockerized)), whose
-code is not part of this repository. To measure both on your machine, with 10, 50 and 200 tunnels:
+code is not part of this repository. To measure both on your machine, with 10, 50 and 200 tunnels
+that run (with a stand-in for ssh, so nothing leaves the machine), in a clone of this repository
+after `make test` (which makes `.venv`), with [hyperfine](https://github.com/sharkdp/hyperfine):
 
 ```sh
 git clone https://github.com/Oaklight/autossh-tunnel-dockerized scripts-beside
-sudo mkdir -p /etc/autossh/scripts && sudo cp scripts-beside/scripts/*.sh /etc/autossh/scripts/
 for n in 10 50 200; do
-  python -m benchmarks.configuration $n >tunnels-$n.yaml
-  export AUTOSSH_CONFIG_FILE=$PWD/tunnels-$n.yaml
   for command in list status; do
-    hyperfine --warmup 2 \\
-      "tunnel-tui $command" "bash scripts-beside/autossh-cli $command"
+    .venv/bin/python -m benchmarks.world $n hyperfine --warmup 2 \\
+      "$PWD/.venv/bin/tunnel-tui $command" "bash $PWD/scripts-beside/autossh-cli $command"
   done
 done
 ```
+
+`python -m benchmarks.world` starts so many tunnels in a home of their own, runs the command with
+`AUTOSSH_CONFIG_FILE` and `AUTOSSH_STATE_FILE` set, which both programs read, and ends them.
+The scripts are run with bash here: dash, the `sh` of Debian, does not understand them.
 """
 
 

@@ -110,3 +110,15 @@ def timed(argv: Sequence[str | Path], environment: dict[str, str]) -> float:
     if status:
         raise RuntimeError(f"{words} ended with {os.waitstatus_to_exitcode(status)}")
     return taken
+
+
+def main() -> int:
+    """Run a command beside tunnels that run; return its exit code."""
+    count, *command = sys.argv[1:]
+    with World(int(count)) as world:
+        world.run("start", "--quiet")
+        return subprocess.run(command, env=world.environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
