@@ -6,6 +6,7 @@ from tests.tui.fake import FakeEngine, showcase, spec
 from tunnel_tui.config.load import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import Problem, State, Traffic, TunnelEntry, TunnelStatus
+from tunnel_tui.supervise.monitor import Change
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.columns import BADGE, GUTTER, plan_columns, wanted_widths
 from tunnel_tui.tui.glyphs import ASCII, UNICODE
@@ -188,17 +189,23 @@ def test_inbox_keeps_the_newest_snapshot_and_every_change() -> None:
     engine = FakeEngine(showcase(0))
     inbox, called = Inbox(), []
     inbox.listen(lambda: called.append(1))
-    first, second = engine.snapshot(["a"]), engine.snapshot(["b"])  # type: ignore[list-item]
+    up = Change("a" * 32, "a", State.STARTING, State.RUNNING, None)
+    down = up._replace(before=State.RUNNING, after=State.STARTING)
+    first, second = engine.snapshot([up]), engine.snapshot([down])
     inbox.put(first)
     inbox.put(second)
     assert called == [1], "one announcement until it is taken"
     delivery = inbox.take()
     assert delivery is not None
     assert delivery.snapshot is second
-    assert delivery.changes == ("a", "b")
+    assert delivery.changes == (up, down)
     assert inbox.take() is None
     inbox.put(first)
     assert called == [1, 1]
+    assert not inbox.urgent
+    inbox.put(engine.snapshot([down._replace(after=State.DEAD)]))
+    assert inbox.urgent
+    assert called == [1, 1, 1], "a death does not wait for the next picture"
 
 
 def test_a_listener_that_comes_late_hears_of_what_lies_there() -> None:

@@ -91,7 +91,7 @@ class TunnelApp(App[int]):
         self._demo_hint = demo_hint
         self._login_hint = login_hint
         self._inbox = Inbox()
-        self._pace = Pace()
+        self._pace, self._pace_of_deaths = Pace(), Pace()
         self._announcer = Announcer(self, wishes.bell)
         self._progress: tuple[str, int, int] | None = None
         self._begun = False
@@ -185,8 +185,9 @@ class TunnelApp(App[int]):
 
     @on(SnapshotTaken)
     def _take_snapshot(self) -> None:
-        wait = self._pace.wait(time.monotonic())
-        if wait > 0:
+        now = time.monotonic()
+        wait = self._pace.wait(now)
+        if wait > 0 and not (self._inbox.urgent and not self._pace_of_deaths.wait(now)):
             self.set_timer(wait, lambda: self.post_message(SnapshotTaken()))
             return
         delivery = self._inbox.take()

@@ -2,9 +2,10 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from tunnel_tui.model import State
 from tunnel_tui.supervise.monitor import Change, Snapshot
 
 
@@ -31,7 +32,7 @@ class Inbox:
             self._snapshot = snapshot
             self._changes.extend(snapshot.changes)
             listener = self._listener
-        if listener and not waiting:
+        if listener and (not waiting or tells_of_death(snapshot.changes)):
             listener()
 
     def listen(self, listener: Callable[[], object]) -> None:
@@ -42,12 +43,23 @@ class Inbox:
         if waiting:
             listener()
 
+    @property
+    def urgent(self) -> bool:
+        """Whether a death lies here."""
+        with self._lock:
+            return tells_of_death(self._changes)
+
     def take(self) -> Delivery | None:
         """Take out what lies here."""
         with self._lock:
             snapshot, self._snapshot = self._snapshot, None
             changes, self._changes = tuple(self._changes), []
         return Delivery(snapshot, changes) if snapshot else None
+
+
+def tells_of_death(changes: Iterable[Change]) -> bool:
+    """Say whether a tunnel died among these changes."""
+    return any(change.after is State.DEAD for change in changes)
 
 
 class Pace:
