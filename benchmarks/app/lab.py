@@ -119,5 +119,5 @@ def _children(pid: int) -> list[int]:
 def _tunnel(number: int) -> str:
     return (
         f"- name: tunnel-{number:03}\n  remote_host: me@host-{number % 20}\n"
-        f"  remote_port: {8000 + number}\n  local_port: {21_000 + number}\n"
+        f"  remote_port: {8000 + number}\n  local_port: {12_000 + number}\n"
     )
