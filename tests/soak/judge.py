@@ -10,7 +10,9 @@ from tests.soak.model import FROZEN, Model, Tunnel, Wish
 from tests.soak.people import Screen, Watch
 from tests.soak.place import Place
 from tests.soak.probe import Prober
+from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.model import State, TunnelSpec, TunnelStatus
+from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
 
 LIE = 3.0
@@ -20,6 +22,8 @@ MODEST = 5.0
 ENOUGH = 20
 """Violations after which there is nothing more to learn."""
 _AGAIN = 30.0
+_LOOKS = 3
+"""Looks that must have seen it: between two that are far apart much may have happened."""
 
 
 class Judge:
@@ -42,6 +46,7 @@ class Judge:
         self._observer = Observer(place.settings)
         self._kernel = Kernel(place.home.path)
         self._since: dict[tuple[str, str], tuple[object, float]] = {}
+        self._seen: dict[tuple[str, str], int] = {}
         self._silent: dict[tuple[str, str], float] = {}
         self._down: dict[str, float] = {}
         self._entries: set[str] = set()
@@ -79,25 +84,29 @@ class Judge:
         status = self.statuses.get(tunnel.hash)
         running = status is not None and status.state is State.RUNNING
         since = self._lasting(tunnel.hash, "running", running)
+        lies = running and answer.bad_since is not None
+        looks = self._looks(tunnel.hash, "lies", lies)
         self.checks += 1
-        if running and answer.bad_since is not None:
+        if lies and answer.bad_since is not None:
             lasted = now - max(answer.bad_since, since)
             blind = now < tunnel.blind_until
             if blind:
                 self.frozen = max(self.frozen, lasted)
             else:
                 self.noticed = max(self.noticed, lasted)
-            if lasted > (FROZEN if blind else LIE):
+            if lasted > (FROZEN if blind else LIE) and looks >= _LOOKS:
                 self.report("lie", tunnel, f"RUNNING for {lasted:.1f} s while nothing passes")
-        if not running and answer.good_since is not None and tunnel.wish is Wish.UP:
+        # An ssh whose autossh was killed still carries traffic, and is not what was wished for.
+        orphan = now < tunnel.agree_by and any(
+            seen.program == "ssh" and seen.parent == 1 for seen in self.census.of(tunnel.hash)
+        )
+        hides = not running and answer.good_since is not None and tunnel.wish is Wish.UP
+        looks = self._looks(tunnel.hash, "hides", hides)
+        if hides and answer.good_since is not None and not orphan:
             lasted = now - max(answer.good_since, since, tunnel.disturbed)
-            if lasted > MODEST and self._owns(tunnel):
+            if lasted > MODEST and tunnel.configured and looks >= _LOOKS:
                 said = status.state.value if status else "nothing"
                 self.report("modest", tunnel, f"{said} for {lasted:.1f} s while traffic passes")
-
-    def _owns(self, tunnel: Tunnel) -> bool:
-        """A changed tunnel may have the same listener as the one before."""
-        return tunnel.configured
 
     def _judge_wish(self, tunnel: Tunnel) -> None:
         now, answer = self._model.clock.now(), self._prober.answer(tunnel.port)
@@ -155,27 +164,40 @@ class Judge:
         if not screen.rows or now - opened < LIE:
             return
         counts: dict[str, int] = dict.fromkeys(State, 0)
-        steady = now
         for tunnel in self._model.configured():
             status = self.statuses.get(tunnel.hash)
             if status is None:
                 continue
             state = status.state.value
             shown = screen.rows.get(tunnel.name, state)
+            if shown != state and self._is_handled(tunnel):
+                shown = state
             self.checks += 1
             truth = self._lasting(tunnel.hash, "state", state)
             wrong = self._lasting(tunnel.hash, "shown", (shown != state, state))
-            steady = min(steady, now - truth)
-            if shown != state and now - max(truth, wrong, opened) > LIE:
+            looks = self._looks(tunnel.hash, "wrong", shown != state)
+            if looks >= _LOOKS and now - max(truth, wrong, opened) > LIE:
                 self.report("screen", tunnel, f"the app shows {shown}, it is {state}")
         for status in self.statuses.values():
             counts[status.state.value] += 1
         if screen.counts is not None:
             differs = screen.counts != counts
+            handled = differs and any(map(self._is_handled, self._model.configured()))
             since = self._lasting("", "counts", (differs, str(counts)))
+            looks = self._looks("", "differs", differs and not handled)
             self.checks += 1
-            if differs and now - max(since, opened) > LIE:
+            if looks >= _LOOKS and now - max(since, opened) > LIE:
                 self.report("header", None, f"the app counts {screen.counts}, there are {counts}")
+
+    def _is_handled(self, tunnel: Tunnel) -> bool:
+        """Somebody is starting or stopping it this moment: the app says that, and not DEAD."""
+        try:
+            with StateFile(self._place.settings.state_file).lock_tunnel(tunnel.hash, 0.0):
+                return False
+        except LockHeldError:
+            return True
+        except (TunnelTuiError, OSError):
+            return False
 
     def compare_command(self, before: dict[str, State], said: str) -> None:
         """Compare `status --json`, run between two looks, with both."""
@@ -241,6 +263,12 @@ class Judge:
             yield f"  done: {line}"
         for line in self._place.home.log(tunnel.hash)[-2500:].splitlines()[-14:]:
             yield f"  log: {line[:220]!r}"
+
+    def _looks(self, key: str, what: str, wrong: bool) -> int:
+        """How many looks in a row have seen something wrong."""
+        count = self._seen.get((key, what), 0) + 1 if wrong else 0
+        self._seen[key, what] = count
+        return count
 
     def _lasting(self, key: str, what: str, value: object) -> float:
         """Since when something has been what it is."""
