@@ -298,6 +298,15 @@ def test_a_lost_state_file_can_still_be_stopped_by_hash(lab: Lab, web: Item):
     assert lab.home.processes("autossh", "ssh") == []
 
 
+def test_those_that_do_not_run_are_called_by_their_names_too(home: Home):
+    items = [Item("first", 1), Item("second", 2)]
+    write(home, *items)
+    result = home.cli("stop-tunnel", "first", "second")
+    assert result.returncode == 0, result.stderr
+    for item in items:
+        assert f"{item.name} ({item.hash})" in result.stdout
+
+
 def test_a_broken_file_is_mentioned_and_status_still_works(lab: Lab, web: Item):
     write(lab.home, web)
     lab.home.cli("start-tunnel", "web")

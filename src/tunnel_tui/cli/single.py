@@ -66,7 +66,13 @@ def stop(context: Context) -> int:
     settings = context.settings
     found = dict(_stoppable(context, text) for text in _operands(context))
     if len(found) > 1:
-        return carry_out(context, lambda progress: stop_tunnels(settings, list(found), progress))
+
+        def work(progress: Progress) -> list[Outcome]:
+            # Only we know the names of those that do not run.
+            outcomes = stop_tunnels(settings, list(found), progress)
+            return [outcome._replace(name=found[outcome.hash]) for outcome in outcomes]
+
+        return carry_out(context, work)
     [(tunnel_hash, name)] = found.items()
     return carry_out(
         context, lambda _: [stop_tunnel(settings, tunnel_hash, name=name)], several=False

@@ -106,6 +106,7 @@ def find_tagged(
     state_file: str | None = None,
     known: Container[int] = (),
     among: Iterable[int] | None = None,
+    only: Container[str] | None = None,
 ) -> list[OurProcess]:
     """Find every live ssh and autossh that carries our tag, in one pass over /proc.
 
@@ -114,6 +115,7 @@ def find_tagged(
             may run tunnels of the same hash. None: all.
         known: pids that need no look, because the caller has proven them already.
         among: look only at these pids; None: at all.
+        only: hashes of the tunnels that matter; None: all. The others cost less then.
     """
     found = []
     stats = scan(PROGRAMS) if among is None and not known else _unknown(known, among)
@@ -123,6 +125,8 @@ def find_tagged(
             continue
         argv = command_line(stat.pid)
         tag = tag_of(argv)
+        if tag and only is not None and tag not in only:
+            continue
         if tag and program(argv) and (state_file is None or belongs_to(stat.pid, state_file)):
             found.append(OurProcess(stat, tag, argv))
         elif argv and time.time() - start_time(stat) > _SETTLED:
@@ -149,14 +153,19 @@ def belongs_to(pid: int, state_file: str) -> bool:
 
     False where its environment may not be read.
     """
+    given = variable(pid, "AUTOSSH_STATE_FILE")
+    return given is not None and os.path.abspath(given or DEFAULT_STATE_FILE) == state_file
+
+
+def variable(pid: int, name: str) -> str | None:
+    """Read a variable of another process (proc(5), environ); "": not set; None: not readable."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             data = b"\0" + file.read()
     except OSError:
-        return False
-    _, found, rest = data.partition(b"\0AUTOSSH_STATE_FILE=")
-    given = os.fsdecode(rest.partition(b"\0")[0]) if found else ""
-    return os.path.abspath(given or DEFAULT_STATE_FILE) == state_file
+        return None
+    rest = data.partition(b"\0" + os.fsencode(name) + b"=")[2]
+    return os.fsdecode(rest.partition(b"\0")[0])
 
 
 def speaks(argv: Sequence[str]) -> bool:

@@ -1,5 +1,6 @@
 """Starting many tunnels in one thread, a few of them in STARTING at a time."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ class _Batch:
     ) -> None:
         self._settings = settings
         self._again = again
+        self._environment = dict(os.environ)  # os.environ decodes it anew for every start
         self._state = StateFile(settings.state_file)
         self._specs = specs
         self._progress = progress
@@ -113,7 +115,9 @@ class _Batch:
                 return
             self._rivals.check(spec)
             slot = self._slot()
-            outcome, started = launch(self._settings, spec, census, again=self._again)
+            outcome, started = launch(
+                self._settings, spec, census, again=self._again, environment=self._environment
+            )
             if started is None:
                 self._done(number, outcome)
                 return

@@ -6,15 +6,14 @@ of the registered process group that carries the tag in its environment; an ssh 
 autossh of a shell script and has the entry's forward and host.
 """
 
-import os
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from tunnel_tui.model import TunnelEntry
 from tunnel_tui.observe import identity
 from tunnel_tui.observe.identity import OurProcess
-from tunnel_tui.settings import DEFAULT_STATE_FILE, Settings
-from tunnel_tui.supervise.command import STATE_VARIABLE, TAG
+from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.command import TAG
 from tunnel_tui.system import proc
 from tunnel_tui.system.proc import ProcessStat
 
@@ -22,31 +21,35 @@ Tagged = dict[str, list[OurProcess]]
 """Live processes with our tag, by hash."""
 
 
-def find_tagged(settings: Settings) -> Tagged:
+def find_tagged(settings: Settings, only: Container[str] | None = None) -> Tagged:
     """Find the live processes that carry our tag and were started for this state file.
 
     Another state file on the same machine (a demo, a second user, a container that shares the
     process table) may hold tunnels of the same hash: they are not ours to touch.
+
+    Args:
+        settings: name the state file.
+        only: hashes of the tunnels that matter; None: all.
     """
-    _wait_for_arguments()
     found: Tagged = {}
-    for process in identity.find_tagged():
-        if _belongs(settings, process.stat.pid):
-            found.setdefault(process.hash, []).append(process)
+    for process in identity.find_tagged(settings.state_file, among=_programs(), only=only):
+        found.setdefault(process.hash, []).append(process)
     return found
 
 
-def _wait_for_arguments() -> None:
-    """Give programs that have just been executed the moment they need to show their arguments.
+def _programs() -> list[int]:
+    """List what may be a tunnel, given the moment that a new program needs to show its arguments.
 
     execve(2) lets go of the parent, and of its locks, before the arguments can be read.
     """
     deadline = time.monotonic() + 0.2
-    for stat in proc.scan(identity.PROGRAMS):
-        while not proc.command_line(stat.pid) and proc.is_alive(stat.pid):
+    pids = [stat.pid for stat in proc.scan(identity.PROGRAMS)]
+    for pid in pids:
+        while not proc.command_line(pid) and proc.is_alive(pid):
             if time.monotonic() > deadline:
-                return
+                return pids
             time.sleep(0.0005)
+    return pids
 
 
 def registered(entry: TunnelEntry) -> ProcessStat | None:
@@ -69,10 +72,15 @@ def leaders(tagged: Iterable[OurProcess]) -> list[OurProcess]:
 
 
 class Census:
-    """One look at all processes, from which the families of many tunnels are put together."""
+    """One look at all processes, from which the families of many tunnels are put together.
 
-    def __init__(self, settings: Settings) -> None:
-        self.tagged = find_tagged(settings)
+    Args:
+        settings: name the state file.
+        only: hashes of the tunnels that matter; None: all.
+    """
+
+    def __init__(self, settings: Settings, only: Container[str] | None = None) -> None:
+        self.tagged = find_tagged(settings, only)
         self._groups: dict[int, list[ProcessStat]] | None = None
         self._bare: list[tuple[ProcessStat, tuple[str, ...]]] | None = None
 
@@ -104,7 +112,7 @@ class Census:
                 if stat is not None and stat.alive:
                     self._groups.setdefault(stat.pgrp, []).append(stat)
         members = self._groups.get(pgrp, [])
-        return [stat for stat in members if _variable(stat.pid, TAG) == tunnel_hash]
+        return [stat for stat in members if identity.variable(stat.pid, TAG) == tunnel_hash]
 
     def _lost(self, entry: TunnelEntry) -> list[ProcessStat]:
         """An ssh whose autossh (of a shell script, without tag) was killed."""
@@ -125,24 +133,3 @@ class Census:
 
 def _has_autossh(stat: ProcessStat) -> bool:
     return identity.program(proc.command_line(stat.ppid)) == "autossh"
-
-
-def _belongs(settings: Settings, pid: int) -> bool:
-    given = _variable(pid, STATE_VARIABLE)
-    if given is None:
-        return False
-    return os.path.abspath(given or DEFAULT_STATE_FILE) == settings.state_file
-
-
-def _variable(pid: int, name: str) -> str | None:
-    """Read a variable of another process (proc(5), environ); "": not set; None: not readable."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            data = file.read()
-    except OSError:
-        return None
-    prefix = os.fsencode(name) + b"="
-    for item in data.split(b"\0"):
-        if item.startswith(prefix):
-            return os.fsdecode(item[len(prefix) :])
-    return ""

@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
@@ -49,7 +49,12 @@ class Launch(NamedTuple):
 
 
 def launch(
-    settings: Settings, spec: TunnelSpec, census: Census | None = None, *, again: bool = False
+    settings: Settings,
+    spec: TunnelSpec,
+    census: Census | None = None,
+    *,
+    again: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[Outcome, Launch | None]:
     """Start the tunnel's process and register it, unless it runs already.
 
@@ -58,6 +63,7 @@ def launch(
         spec: the tunnel.
         census: a recent look at the processes; None: look now.
         again: only if it is still registered: somebody may have stopped it meanwhile.
+        environment: what the tunnel inherits; None: our own.
 
     Raises:
         InteractiveTunnelError: the tunnel needs a person at a prompt.
@@ -78,11 +84,11 @@ def launch(
         if census is None or os.path.lexists(settings.log_file(spec.hash)):
             # A log without a live entry: a start may have been killed a moment ago, and what it
             # has spawned be on its way. Only a look from under the lock is sure to see that.
-            census = Census(settings)
+            census = Census(settings, {spec.hash})
         running = _running(state, spec, census)
         if running is not None:
             return running, None
-        started = _start(settings, state, spec)
+        started = _start(settings, state, spec, os.environ if environment is None else environment)
     message = "" if started.reconnects else "autossh is not installed: it will not reconnect"
     advice = "" if started.reconnects else "install autossh"
     outcome = Outcome(spec.hash, spec.name, True, "started", message, advice, started.pid)
@@ -118,9 +124,11 @@ def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | No
     return None
 
 
-def _start(settings: Settings, state: StateFile, spec: TunnelSpec) -> Launch:
+def _start(
+    settings: Settings, state: StateFile, spec: TunnelSpec, environment: Mapping[str, str]
+) -> Launch:
     forward = forward_of(settings, spec)
-    command = build_command(settings, spec, os.environ)
+    command = build_command(settings, spec, environment)
     _make_directories(settings)
     if forward.listens_here:
         try:

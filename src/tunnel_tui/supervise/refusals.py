@@ -60,7 +60,7 @@ def give_up(settings: Settings, spec: TunnelSpec, count: int) -> bool:
         entries = [entry for entry in state.read().entries if entry.hash == spec.hash]
         if not any(registered(entry) for entry in entries):
             return False
-        _kill(Census(settings).family(spec.hash, entries))
+        _kill(Census(settings, {spec.hash}).family(spec.hash, entries))
         _note(settings, spec, f"ended after {count} refused logins; it waits for a person")
     return True
 

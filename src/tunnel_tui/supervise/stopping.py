@@ -148,7 +148,7 @@ def _stop_locked(
     keep_logins: Collection[str],
 ) -> list[Outcome]:
     """End the processes, or take tunnels off their logins, then tidy up after them."""
-    census = Census(settings)
+    census = Census(settings, {target.hash for target in targets})
     for target in targets:
         target.look(census)
     detach(settings, state, targets, keep_logins)
@@ -168,7 +168,7 @@ def _end_newcomers(settings: Settings, targets: Sequence[Target], ending: Ending
     """End an ssh that an autossh managed to start while it was being ended."""
     if not any(target.family for target in targets):
         return
-    census = Census(settings)
+    census = Census(settings, {target.hash for target in targets})
     known = {stat.pid for target in targets for stat in target.family}
     for target in targets:
         new = [stat for stat in census.family(target.hash, ()) if stat.pid not in known]
