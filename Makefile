@@ -25,7 +25,7 @@ run: $(VENV)/.demo  ## open the app on your configuration; ARGS="status" runs a 
 test: $(VENV)/.dev  ## run all tests; TESTS=tests/unit for some of them
 	scripts/install-test-packages
 	@status=0; \
-	$(PYTEST) -n $(JOBS) --dist loadfile -m "not container and not alone" $(TESTS) || test $$? -eq 5 || status=1; \
+	$(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not container and not alone" $(TESTS) || test $$? -eq 5 || status=1; \
 	$(PYTEST) -m "container or alone" $(TESTS) || test $$? -eq 5 || status=1; \
 	exit $$status
 
@@ -34,7 +34,7 @@ check: lint  ## lint, and the fast tests
 
 faults: $(VENV)/.dev  ## do harm of every kind and write docs/faults.md
 	scripts/install-test-packages
-	$(PYTEST) -n $(JOBS) --dist loadfile --fault-table docs/faults tests/faults
+	$(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder --fault-table docs/faults tests/faults
 
 bench: $(VENV)/.dev  ## measure everything beside its floor and write docs/figures.md
 	$(BIN)/python -m benchmarks docs/figures
