@@ -54,6 +54,7 @@ def server_pid(daemon: Daemon, count: int = 1) -> int:
     return pid
 
 
+@pytest.mark.alone
 def test_it_serves_with_the_key_and_ends_with_the_watcher(
     lab: Lab, run_daemon: Callable[..., Daemon]
 ) -> None:
@@ -137,6 +138,7 @@ def test_it_does_not_outlive_a_killed_watcher(lab: Lab, run_daemon: Callable[...
     assert not listens(port)
 
 
+@pytest.mark.alone
 def test_a_server_that_hangs_does_not_delay_the_end(
     lab: Lab, run_daemon: Callable[..., Daemon]
 ) -> None:

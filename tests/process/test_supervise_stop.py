@@ -264,7 +264,9 @@ class TestStateFileWithStrangers:
 
     def test_a_persons_own_ssh(self, lab: Lab, sent: list[tuple[str, int]]) -> None:
         """An ssh to the same host without the tunnel's forward is not the tunnel."""
-        command = ["ssh", "-F", str(lab.home.ssh_config), "-o", "BatchMode=yes", "-N", "server"]
+        options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
+        command = ["ssh", "-F", str(lab.home.ssh_config), "-N", "server"]
+        command[1:1] = [word for option in options for word in ("-o", option)]
         own = subprocess.Popen(command, env=lab.home.variables, stderr=subprocess.DEVNULL)
         spec = self._write(lab, own.pid)
         wait_until(lambda: processes.command_line(own.pid)[:1] == ["ssh"])

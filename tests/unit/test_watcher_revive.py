@@ -25,6 +25,7 @@ PERSON = (
     ReasonCode.FORWARDING_REFUSED,
     ReasonCode.BAD_CONFIGURATION,
     ReasonCode.LOGIN_LOST,
+    ReasonCode.FROZEN,  # no watcher can thaw it
 )
 
 
