@@ -87,6 +87,14 @@ def draw_row(
     return spans + _fare(row, columns, glyphs, now)
 
 
+def age(row: Row, now: float) -> str:
+    """Spell all of a row that changes with the time alone."""
+    status = row.status
+    if status.state is not State.RUNNING or status.since is None:
+        return ""
+    return duration(now - status.since)
+
+
 def _name(row: Row, width: int, glyphs: Glyphs) -> list[Span]:
     """Show the name, hanging from its branch where the rows are a tree."""
     status = row.status
@@ -122,8 +130,8 @@ def _figures(row: Row, columns: Columns, glyphs: Glyphs, now: float) -> list[Spa
     if status.state is not State.RUNNING:
         return []
     shown: dict[str, Span] = {"hash": Span(row.key[:8], Tone.FAINT)}
-    if status.since is not None:
-        shown["up"] = Span(duration(now - status.since), Tone.DIM)
+    if up := age(row, now):
+        shown["up"] = Span(up, Tone.DIM)
     if status.traffic is not None:
         shown["rtt"] = Span(round_trip(status.traffic.rtt), Tone.DIM)
     if rate is not None:

@@ -31,7 +31,10 @@ from tunnel_tui.tui.widgets.line import (
     make_strip,
     suit_scroll_bars,
 )
-from tunnel_tui.tui.widgets.rowline import draw_heads, draw_row
+from tunnel_tui.tui.widgets.rowline import age, draw_heads, draw_row
+
+_Look = tuple[Item, str, bool]
+"""What decides how a row looks, but for the layout: compared far faster than it is drawn."""
 
 
 class TableHead(LineWidget):
@@ -87,7 +90,7 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
         self._ends: dict[str, Ends] = {}
         self._wanted = wanted_widths((), (), ())
         self._columns = plan_columns(80, self._wanted, glyphs)
-        self._drawn: dict[int, list[Span]] = {}
+        self._painted: dict[int, tuple[_Look, list[Span]]] = {}
         self._cursor = 0
         self._key: str | None = None
         self.hint = ""
@@ -163,14 +166,25 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
         """Repaint the rows in sight that are drawn otherwise now; time goes on."""
         top, now = self.scroll_offset.y, time.time()
         for index in range(top, min(top + self.size.height, len(self._rows))):
-            if self._drawn.get(index) != self._draw(index, now):
+            look = self._look(index, now)
+            painted = self._painted.get(index)
+            if painted is not None and painted[0] == look:
+                continue
+            spans = self._draw(index, now)
+            if painted is None or painted[1] != spans:
                 self.refresh_line(index)
+            else:
+                self._painted[index] = (look, spans)
 
     def _settle(self) -> None:
         key = self._rows[self._cursor].key if self._rows else None
         if key != self._key:
             self._key = key
             self.post_message(self.Highlighted(key))
+
+    def _look(self, index: int, now: float) -> _Look:
+        row = self._rows[index]
+        return row, "" if isinstance(row, Branch) else age(row, now), index == self._cursor
 
     def _draw(self, index: int, now: float) -> list[Span]:
         row = self._rows[index]
@@ -200,7 +214,9 @@ class TunnelTable(ScrollView, Toned, can_focus=True):
         if index >= len(self._rows):
             hint = f"  {self.hint}" if index == 0 else ""
             return make_strip(self, (Span(hint, Tone.DIM),), width)
-        spans = self._drawn[index] = self._draw(index, time.time())
+        now = time.time()
+        spans = self._draw(index, now)
+        self._painted[index] = (self._look(index, now), spans)
         over = None
         if index == self._cursor:
             over = self.get_component_rich_style("table--cursor", partial=True)
