@@ -29,8 +29,8 @@ def measure(quick: bool) -> list[Figure]:
             f"start of {COUNT} tunnels, beside spawns that wait for nothing",
             f"{COUNT} bare posix_spawn of autossh with the same arguments",
             LIMIT,
-            note=f"no promise: ours lets {MAX_STARTING} connect at a time, for the servers' sake, and"
-            f" so waits until all but {MAX_STARTING} have connected; the next line is the promise",
+            note=f"ours lets {MAX_STARTING} connect at a time, for the servers' sake, and so waits"
+            f" until all but {MAX_STARTING} have connected; the next line is the promise",
         )._replace(limit="no promise", holds=True),
         few.figure(
             f"start of {COUNT} tunnels, at most {MAX_STARTING} of them connecting",
