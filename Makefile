@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := constraints.txt pyproject.toml scripts/make-venv
-PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips -p tests.plugins.fault_table
+PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips -p tests.plugins.fault_table \
+	--durations=10 --durations-min=15
 TESTS ?= tests
 # Most tests wait for ssh and for timers more than they compute.
-JOBS ?= 3
+JOBS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check faults bench soak fuzz lint format image screenshots recording clean

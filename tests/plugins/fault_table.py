@@ -2,8 +2,9 @@
 
 Loaded by `make faults`, with the file's name without its ending:
 `python -m pytest -p tests.plugins.fault_table --fault-table docs/faults tests/faults`
-writes `docs/faults.json` and `docs/faults.md`, if every test passed. A test hands over one row in
-its `user_properties`, which reach this process from the workers of pytest-xdist too.
+writes `docs/faults.json` and `docs/faults.md`, if every test passed; `--fault-table-add` keeps the
+rows of those that did not run. A test hands over one row in its `user_properties`, which reach this
+process from the workers of pytest-xdist too.
 """
 
 import json
@@ -30,6 +31,7 @@ that there is nothing to wait for.
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-table", help="write the table to this file, .json and .md")
+    parser.addoption("--fault-table-add", action="store_true", help="keep the rows of other runs")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -40,7 +42,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     target = session.config.getoption("--fault-table")
     if target and session.exitstatus == pytest.ExitCode.OK and _rows:
-        write_tables(Path(target), sorted(_rows, key=_order))
+        rows = {(row.section, row.fault): row for row in _rows}
+        if session.config.getoption("--fault-table-add"):
+            rows = {(row.section, row.fault): row for row in read_table(Path(target))} | rows
+        write_tables(Path(target), sorted(rows.values(), key=_order))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -49,6 +54,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section(f"faults: {len(_rows)}")
     for row in sorted(_rows, key=_order):
         terminalreporter.write_line("  ".join(_cells(row)))
+
+
+def read_table(target: Path) -> list[Row]:
+    """Read the rows of an earlier run; none where there was none."""
+    path = target.with_suffix(".json")
+    return [Row(**row) for row in json.loads(path.read_text())["faults"]] if path.exists() else []
 
 
 def write_tables(target: Path, rows: list[Row]) -> None:
