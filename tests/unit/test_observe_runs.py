@@ -10,7 +10,7 @@ from tunnel_tui.observe.history import LIMIT, History, Record
 from tunnel_tui.observe.identity import is_ours, program, speaks, tag_of
 from tunnel_tui.observe.past import tell
 from tunnel_tui.observe.reasons import find_reason
-from tunnel_tui.observe.runs import RunReader
+from tunnel_tui.observe.runs import Run, RunReader
 
 OURS = "2026/11/22 14:02:07 tunnel-tui[1]: starting x\n"
 ENTERED = "debug1: clientloop.c:client_loop():1290 (pid={}): Entering interactive session.\r\n"
@@ -162,6 +162,14 @@ def test_the_success_line_may_be_in_the_old_copy(log: Path) -> None:
     assert (run.stands, run.starts) == (True, 2)
     Path(f"{log}.1").write_text(ENTERED.format(50) + started(2))
     assert not RunReader(str(log)).read(50, LOCAL).stands
+
+
+def test_an_old_copy_of_another_run_says_nothing_of_an_emptied_log(log: Path) -> None:
+    Path(f"{log}.1").write_text(OURS + started(13) + ENTERED.format(49) + ended() + started(14))
+    log.write_text("")
+    assert RunReader(str(log)).read(50, LOCAL) == Run()
+    log.write_text("debug1: something that ssh said later\n")
+    assert RunReader(str(log)).read(50, LOCAL) == Run()
 
 
 def test_the_story_of_a_tunnel_that_fell() -> None:

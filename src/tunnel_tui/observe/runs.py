@@ -193,8 +193,12 @@ class RunReader:
             first = max(0, size - 2 * LOG_CAP)
             data = os.pread(old, 2 * LOG_CAP, first)
             found, start = data.rfind(success), _start_of_run(data)
-            if found < 0 or start > found:
-                return Run(known=start >= 0, starts=_count(data, start))
+            if found < 0:
+                # Of an earlier run, for all we know: capping leaves the beginning of the run
+                # that lasts in the log itself, so somebody has emptied that.
+                return Run()
+            if start > found:
+                return Run(known=True, starts=_count(data, start))
             run = _confirmed(old, first + found, size)
         finally:
             os.close(old)
