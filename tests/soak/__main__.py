@@ -1,6 +1,7 @@
 """`python -m tests.soak --minutes N --seed N [--tunnels 50] [--table docs/soak]`."""
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,8 @@ def main() -> int:
     parser.add_argument("--tunnels", type=int, default=50)
     parser.add_argument("--table", type=Path, help="add the run to this file, .json and .md")
     given = parser.parse_args()
+    # Whoever ends us early must not find fifty tunnels left.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     result = Soak(given.minutes, given.seed, given.tunnels).run()
     for kind, count in result.faults.items():
         print(f"{count:6} {kind}")
