@@ -24,6 +24,8 @@ _COUNTS = re.compile(r"✗ (\d+)\s+◐ (\d+)\s+◆ (\d+)\s+● (\d+)\s+○ (\d+)
 _ONE = re.compile(r"\b1 of \d+ ")
 _EMPTY = "words, or state:"
 """What the filter says while nothing is typed."""
+_TYPING = "enter keep"
+"""What the footer says while the filter is typed."""
 _STATES = ("DEAD", "STARTING", "INTERACTIVE", "RUNNING", "STOPPED")
 
 
@@ -153,6 +155,9 @@ class App:
             if window is None:
                 return None
             for _ in range(3):
+                if _TYPING in window.text:  # it did not follow in time when a row was looked for
+                    window.press("C-u")
+                    window.press("Enter")
                 window.press("q")
                 if _wait(lambda: window.exit_status is not None, 10):
                     break
