@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 WARM = 120.0
 """Seconds after which a process has loaded what it needs, and its histories are full."""
+_LOOKS = 30
+"""Looks in a row at which there must be more descriptors than at first."""
 SPARE_DESCRIPTORS = 3
 """A look, a start or a stop may be under way at the moment of counting."""
 SPARE_MEMORY = 10.0
@@ -62,11 +64,11 @@ class Growth:
             return ""
         if self._base is None:
             self._base = size
-        # The least of the last looks: what is open only for a moment is no leak.
-        self._latest = [*self._latest[-5:], size.descriptors]
+        # The least of the last looks: what is open only while many are started is no leak.
+        self._latest = [*self._latest[1 - _LOOKS :], size.descriptors]
         self.latest = size.memory - self._base.memory
         self.worst = max(self.worst, self.latest)
-        if len(self._latest) > 5 and min(self._latest) > self._base.descriptors + SPARE_DESCRIPTORS:
+        if len(self._latest) == _LOOKS and min(self._latest) > self._base.descriptors + SPARE_DESCRIPTORS:
             return f"{self.what} (pid {pid}) has {size}, had {self._base}"
         if size.memory > self._base.memory + SPARE_MEMORY:
             return f"{self.what} (pid {pid}) has {size}, had {self._base}"
