@@ -68,7 +68,8 @@ class Growth:
         self._latest = [*self._latest[1 - _LOOKS :], size.descriptors]
         self.latest = size.memory - self._base.memory
         self.worst = max(self.worst, self.latest)
-        if len(self._latest) == _LOOKS and min(self._latest) > self._base.descriptors + SPARE_DESCRIPTORS:
+        most = self._base.descriptors + SPARE_DESCRIPTORS
+        if len(self._latest) == _LOOKS and min(self._latest) > most:
             return f"{self.what} (pid {pid}) has {size}, had {self._base}"
         if size.memory > self._base.memory + SPARE_MEMORY:
             return f"{self.what} (pid {pid}) has {size}, had {self._base}"
