@@ -79,12 +79,16 @@ class Judge:
             self.report("strange", None, f"a process of a tunnel that never was: {tag}")
 
     def _judge_words(self, tunnel: Tunnel) -> None:
-        """RUNNING means that traffic passes, and nothing else does."""
+        """RUNNING means that traffic passes, and nothing else does.
+
+        Not `RUNNING ?`: what the far end made of a remote forward stood in the log that is lost.
+        """
         now, answer = self._model.clock.now(), self._prober.answer(tunnel.port)
         status = self.statuses.get(tunnel.hash)
         running = status is not None and status.state is State.RUNNING
         since = self._lasting(tunnel.hash, "running", running)
-        lies = running and answer.bad_since is not None
+        certain = running and status is not None and status.confirmed
+        lies = certain and answer.bad_since is not None
         looks = self._looks(tunnel.hash, "lies", lies)
         self.checks += 1
         if lies and answer.bad_since is not None:
