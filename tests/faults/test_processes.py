@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -44,15 +45,21 @@ def make_stranger(site: Site) -> Iterator[Callable[..., Stranger]]:
 
 @contextmanager
 def frozen(*pids: int) -> Iterator[None]:
-    """Hold processes still meanwhile."""
+    """Hold processes still meanwhile: every thread, before the block begins."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
+        wait_until(lambda: all(map(_stands_still, pids)), what="processes standing still")
         yield
     finally:
         for pid in pids:
             if processes.alive(pid):
                 os.kill(pid, signal.SIGCONT)
+
+
+def _stands_still(pid: int) -> bool:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
 
 
 def kill_tunnel(site: Site, spec: TunnelSpec) -> int:
