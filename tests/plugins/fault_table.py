@@ -41,6 +41,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     target = session.config.getoption("--fault-table")
+    if hasattr(session.config, "workerinput"):
+        return  # pytest-xdist: the process that gets all the reports writes
     if target and session.exitstatus == pytest.ExitCode.OK and _rows:
         rows = {(row.section, row.fault): row for row in _rows}
         if session.config.getoption("--fault-table-add"):
@@ -65,9 +67,16 @@ def read_table(target: Path) -> list[Row]:
 def write_tables(target: Path, rows: list[Row]) -> None:
     """Write the rows as JSON and as Markdown beside it."""
     machine = describe_machine()
-    value: dict[str, Any] = {**machine, "faults": [row._asdict() for row in rows]}
+    value: dict[str, Any] = {**machine, "faults": [_rounded(row) for row in rows]}
     target.with_suffix(".json").write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
     target.with_suffix(".md").write_text(as_markdown(machine, rows))
+
+
+def _rounded(row: Row) -> dict[str, Any]:
+    return {
+        key: round(value, 3) if isinstance(value, float) else value
+        for key, value in row._asdict().items()
+    }
 
 
 def as_markdown(machine: dict[str, str], rows: list[Row]) -> str:
