@@ -5,6 +5,7 @@
 `make_sshd(**options)`  a server of one's own, to kill, freeze and change
 `echo`   a TCP service that sends back what it gets
 `lab`    `home` + `sshd` as ssh host `server` + `echo`
+`bastion`, `person`  a server that asks for a password and a code, and who may log in to it
 `run_daemon(*arguments)`  a watcher in `lab`
 """
 
@@ -19,6 +20,7 @@ import pytest
 from tests.support.daemon import Daemon
 from tests.support.home import Home
 from tests.support.network import DelayingProxy, EchoService
+from tests.support.pam import PASSWORD, PamSshd, Person, pam_is_possible
 from tests.support.sshd import SSHD, Keys, Sshd
 from tests.support.waiting import wait_until as _wait_until
 
@@ -116,6 +118,24 @@ def make_proxy() -> Iterator[Callable[..., DelayingProxy]]:
 def lab(home: Home, sshd: Sshd, echo: EchoService) -> Lab:
     home.add_host("server", sshd.port)
     return Lab(home, sshd, echo)
+
+
+@pytest.fixture(scope="module")
+def bastion(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[PamSshd]:
+    if not pam_is_possible():
+        pytest.skip("needs root, PAM, google-authenticator and oathtool")
+    need_program("tmux")
+    server = PamSshd(tmp_path_factory.mktemp("bastion"), keys, MaxStartups="100")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def person(bastion: PamSshd) -> Iterator[Person]:
+    someone = Person(f"ttp{os.getpid()}", with_code=True, password=PASSWORD)
+    yield someone
+    someone.remove()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
+from unittest.mock import patch
 
 from tests.support.home import Home
 
@@ -50,17 +50,12 @@ class Lab:
     def __enter__(self) -> "Lab":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.home.close()
 
     def start(self, specs: "tuple[TunnelSpec, ...]") -> None:
         """Start tunnels as this home's person would."""
-        with _environment(self.home.variables):
+        with patch.dict(os.environ, self.home.variables, clear=True):
             failed = [o for o in start_tunnels(self.settings, specs) if not o.ok]
         if failed:
             raise SystemExit(f"{len(failed)} tunnels do not start: {failed[0].message}")
@@ -83,22 +78,6 @@ def pretend(lab: Lab, *arguments: str) -> Terminal:
     """Open the app on tunnels that only pretend."""
     program = [sys.executable, "-m", "benchmarks.app.pretended", *arguments]
     return Terminal(program, lab.home.variables)
-
-
-class _environment:  # noqa: N801
-    """Have these variables in the environment for a while."""
-
-    def __init__(self, variables: dict[str, str]) -> None:
-        self._wanted = variables
-        self._before = dict(os.environ)
-
-    def __enter__(self) -> None:
-        os.environ.clear()
-        os.environ.update(self._wanted)
-
-    def __exit__(self, *error: object) -> None:
-        os.environ.clear()
-        os.environ.update(self._before)
 
 
 def settle(terminal: Terminal, seconds: float = 4.0) -> None:

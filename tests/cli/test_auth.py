@@ -1,40 +1,19 @@
 """`tunnel-tui auth` in a real terminal, against a real bastion: PAM, password and code."""
 
-import os
 import re
-from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Lab, need_program
+from tests.conftest import Lab
 from tests.support.logins import Site
 from tests.support.network import free_port
-from tests.support.pam import PamSshd, Person, pam_is_possible
-from tests.support.sshd import Keys
+from tests.support.pam import PamSshd, Person
 from tests.support.tmux import Tmux
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
 from tunnel_tui.supervise.preferences import Siblings, remember_siblings
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture(scope="module")
-def bastion(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[PamSshd]:
-    if not pam_is_possible():
-        pytest.skip("needs root, PAM, google-authenticator and oathtool")
-    need_program("tmux")
-    server = PamSshd(tmp_path_factory.mktemp("bastion"), keys)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def person(bastion: PamSshd) -> Iterator[Person]:
-    someone = Person(f"ttc{os.getpid()}", with_code=True)
-    yield someone
-    someone.remove()
 
 
 @pytest.fixture

@@ -4,21 +4,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
 
-from tests.conftest import Lab, need_program
+from tests.conftest import Lab
 from tests.faults.ends import HOW, end_app, held, lose_app
 from tests.support import processes
 from tests.support.faults import Fault, Site
 from tests.support.home import Home
-from tests.support.logins import PASSWORD
 from tests.support.logins import Site as Bastion
 from tests.support.network import EchoService, free_port
-from tests.support.pam import PamSshd, Person, pam_is_possible
-from tests.support.sshd import Keys
+from tests.support.pam import PASSWORD, PamSshd, Person
 from tests.support.tmux import Tmux
 from tests.support.tunnels import inward
 from tests.support.waiting import wait_until
@@ -46,24 +43,6 @@ def configure(site: Site, count: int = MANY) -> None:
     site.configure(
         *(inward(site.echo.port, free_port(), name=f"t{number}") for number in range(count))
     )
-
-
-@pytest.fixture(scope="module")
-def bastion(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[PamSshd]:
-    if not pam_is_possible():
-        pytest.skip("needs root, PAM, google-authenticator and oathtool")
-    need_program("tmux")
-    server = PamSshd(tmp_path_factory.mktemp("bastion"), keys, MaxStartups="100")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def person(bastion: PamSshd) -> Iterator[Person]:
-    someone = Person(f"ttf{os.getpid()}", with_code=True, password=PASSWORD)
-    yield someone
-    someone.remove()
 
 
 @pytest.fixture

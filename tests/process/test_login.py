@@ -3,16 +3,15 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Lab, need_program
+from tests.conftest import Lab
 from tests.support import processes
 from tests.support.network import free_port, passes
-from tests.support.pam import PamSshd, Person, pam_is_possible
-from tests.support.sshd import Keys
+from tests.support.pam import PamSshd, Person
 from tests.support.tunnels import inward, outward
 from tests.support.waiting import wait_until
 from tunnel_tui.errors import InteractiveTunnelError, LockHeldError, PortBusyError
@@ -27,24 +26,6 @@ from tunnel_tui.terminal.session import PtySession
 from tunnel_tui.terminal.wait import wait_ready
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture(scope="module")
-def bastion(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[PamSshd]:
-    if not pam_is_possible():
-        pytest.skip("needs root, PAM, google-authenticator and oathtool")
-    server = PamSshd(tmp_path_factory.mktemp("bastion"), keys)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def person(bastion: PamSshd) -> Iterator[Person]:
-    need_program("useradd")
-    someone = Person(f"ttp{os.getpid()}", with_code=True)
-    yield someone
-    someone.remove()
 
 
 class Site:

@@ -7,15 +7,13 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Lab, need_program
+from tests.conftest import Lab
 from tests.support import processes
-from tests.support.logins import PASSWORD, Site
-from tests.support.pam import PamSshd, Person, pam_is_possible
-from tests.support.sshd import Keys
+from tests.support.logins import Site
+from tests.support.pam import PASSWORD, PamSshd, Person
 from tests.support.tmux import Tmux
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State
@@ -25,24 +23,6 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(1800)]
 LOGINS = int(os.environ.get("TUNNEL_TUI_LOGINS", "2"))
 SURVIVALS = int(os.environ.get("TUNNEL_TUI_SURVIVALS", "3"))
 SIZES = [(80, 24), (140, 40)]
-
-
-@pytest.fixture(scope="module")
-def bastion(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[PamSshd]:
-    if not pam_is_possible():
-        pytest.skip("needs root, PAM, google-authenticator and oathtool")
-    need_program("tmux")
-    server = PamSshd(tmp_path_factory.mktemp("bastion"), keys, MaxStartups="100")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def person(bastion: PamSshd) -> Iterator[Person]:
-    someone = Person(f"tta{os.getpid()}", with_code=True, password=PASSWORD)
-    yield someone
-    someone.remove()
 
 
 @pytest.fixture

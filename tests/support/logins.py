@@ -14,9 +14,6 @@ from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelSpec
 from tunnel_tui.observe.status import Observer
 
-PASSWORD = "kö!7\"$%&/()=?`'\\{[]}~+*#-_.,;<>|^@ 中文ß€ ærøskøbing-Zz9 ☃ end-of-it!"
-"""64 characters with symbols and non-ASCII: what people paste."""
-
 
 class Site:
     """Three interactive tunnels behind one bastion, configured in a home."""

@@ -18,6 +18,8 @@ auth required pam_google_authenticator.so nullok
 account required pam_unix.so
 session required pam_permit.so
 """
+PASSWORD = "kö!7\"$%&/()=?`'\\{[]}~+*#-_.,;<>|^@ 中文ß€ ærøskøbing-Zz9 ☃ end-of-it!"
+"""64 characters with symbols and non-ASCII: what people paste."""
 
 
 class Person:

@@ -8,10 +8,9 @@ import pytest
 
 from tests.conftest import Lab
 from tests.support.browser import CHROMIUM, Browser, BrowserTab, run_browser
-from tests.support.logins import PASSWORD, Site
+from tests.support.logins import Site
 from tests.support.network import free_port, passes
-from tests.support.pam import PamSshd, Person, pam_is_possible
-from tests.support.sshd import Keys
+from tests.support.pam import PASSWORD, PamSshd, Person
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
 from tests.support.webserver import KEY, WebServer
@@ -36,23 +35,6 @@ def browser() -> Iterator[Browser]:
 def tab(browser: Browser) -> Iterator[BrowserTab]:
     with browser.tab() as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def bastion(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[PamSshd]:
-    if not pam_is_possible():
-        pytest.skip("needs root, PAM, google-authenticator and oathtool")
-    server = PamSshd(tmp_path_factory.mktemp("bastion"), keys)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def person(bastion: PamSshd) -> Iterator[Person]:
-    someone = Person(f"ttw{os.getpid()}", with_code=True, password=PASSWORD)
-    yield someone
-    someone.remove()
 
 
 def picture(tab: BrowserTab, directory: Path, name: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
 from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.observe.pulse import beats
 from tunnel_tui.system import proc, signals, spawn
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class ServeChild:
         while True:
             began = time.monotonic()
             child = self._spawn()
-            while child is not None and _lives(child):
+            while child is not None and beats(child):
                 signals.wait_gone((child.pid,), _LOOK)
             spawn.reap()
             if self._ending.is_set():
@@ -162,11 +163,6 @@ def _end_with_parent(parent: int) -> None:
         return
     if os.getppid() != parent:  # it has ended before we asked
         sys.exit(1)
-
-
-def _lives(child: proc.ProcessStat) -> bool:
-    now = proc.read_stat(child.pid)
-    return now is not None and now.alive and now.start_ticks == child.start_ticks
 
 
 def _end(child: proc.ProcessStat) -> None:

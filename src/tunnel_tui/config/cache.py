@@ -9,11 +9,11 @@ time.
 import os
 import stat
 import sys
-import time
 from collections.abc import Sequence
 
 from tunnel_tui import __version__
 from tunnel_tui.model import Direction, DirectionMode, TunnelSpec, digest_of
+from tunnel_tui.system import files
 
 MAX_BYTES = 4 * 1024 * 1024
 """A bigger answer is not kept: ten thousand tunnels take less."""
@@ -67,7 +67,8 @@ def remember(
         digest = digest_of(rest).encode("ascii")
         kept = b"%b%b\n%b" % (_head(data, mode), digest, rest)
         if len(kept) <= MAX_BYTES and _prepare(directory):
-            _write(_file(directory, path), kept)
+            # What a crash tears is noticed by its digest.
+            files.replace_file(_file(directory, path), kept, 0o600, durable=False)
     except (OSError, ValueError):
         return
 
@@ -147,20 +148,3 @@ def _prepare(directory: str) -> bool:
     for path in reversed(missing):
         os.mkdir(path, 0o700)
     return bool(missing) or not found.st_mode & 0o022
-
-
-def _write(path: str, data: bytes) -> None:
-    """Put the file in place at once; what a crash tears is noticed by its digest."""
-    temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600)
-    try:
-        try:
-            if os.write(descriptor, data) != len(data):
-                raise OSError("not written as a whole")
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

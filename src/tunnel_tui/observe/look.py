@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Reason, ReasonCode, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import OurProcess
+from tunnel_tui.observe.pulse import beats
 from tunnel_tui.observe.runs import Run
 from tunnel_tui.observe.subject import Subject
 from tunnel_tui.observe.transport import Sockets
-from tunnel_tui.system.proc import ProcessStat, read_stat, start_time
+from tunnel_tui.system.proc import ProcessStat, start_time
 
 if TYPE_CHECKING:
     from tunnel_tui.observe.status import Observer
@@ -120,9 +121,8 @@ class Look:
 
     def _orphan(self, spec: TunnelSpec) -> OurProcess | None:
         for process in self.observer.tagged(spec.hash):
-            now = None if process.leads else read_stat(process.stat.pid)
-            if now is not None and now.alive and now.start_ticks == process.stat.start_ticks:
-                self.watched.add(now.pid)
+            if not process.leads and beats(process.stat):
+                self.watched.add(process.stat.pid)
                 return process
         return None
 

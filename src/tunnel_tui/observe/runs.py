@@ -167,14 +167,13 @@ class RunReader:
 
     def _read_back(self, fd: int, end: int, success: bytes) -> Run:
         """Search backwards for the success line, no further than the beginning of its run."""
-        begin = max(0, end - TAIL)
-        judged = _judge(os.pread(fd, end - begin, begin), success, whole=begin == 0)
-        if judged is not None:
-            return judged
         position, size, behind = end, TAIL, b""
         while position > 0 and end - position < LOG_CAP:
             begin = max(0, position - size)
             data = os.pread(fd, position - begin, begin) + behind
+            judged = None if behind else _judge(data, success, whole=begin == 0)
+            if judged is not None:
+                return judged
             start, found = _start_of_run(data), data.rfind(success)
             if start > found:
                 return Run(known=True, starts=_count(data, start))

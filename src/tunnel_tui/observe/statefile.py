@@ -126,6 +126,9 @@ class StateFile:
             return StateRead(exists=True, problem=f"{self.path}: {error.strerror or error}")
         except FileRefusedError as error:
             return StateRead(exists=True, problem=str(error))
+        return self._parsed(data)
+
+    def _parsed(self, data: bytes) -> StateRead:
         if data == self._last[0]:
             return self._last[1]
         entries, malformed = parse_text(data.decode("utf-8", "surrogateescape"))
@@ -142,10 +145,11 @@ class StateFile:
     def entries_of(self, tunnel_hash: str) -> tuple[TunnelEntry, ...]:
         """Return what `read` says of one tunnel; where it is not in the file, without parsing."""
         try:
-            known = tunnel_hash.encode("utf-8", "surrogateescape") in self._read_bytes()
+            data = self._read_bytes()
         except (OSError, FileRefusedError):
             return ()
-        entries = self.read().entries if known else ()
+        known = tunnel_hash.encode("utf-8", "surrogateescape") in data
+        entries = self._parsed(data).entries if known else ()
         return tuple(entry for entry in entries if entry.hash == tunnel_hash)
 
     def update(

@@ -180,7 +180,7 @@ def _settle(
 ) -> Outcome | None:
     census = Census(settings)
     tagged = census.tagged.get(tunnel_hash, [])
-    entries = [entry for entry in state.read().entries if entry.hash == tunnel_hash]
+    entries = state.entries_of(tunnel_hash)
     live = _live(entries)
     if not tagged:
         return None

@@ -169,14 +169,19 @@ def _note_refusal(settings: Settings, spec: TunnelSpec, error: PortBusyError) ->
     path = settings.log_file(spec.hash)
     if any(line.endswith(text) for line in tail_lines(path, 1)):
         return
+    note(path, text)
+
+
+def note(path: str, text: str) -> None:
+    """Write a line of ours into a log, if that can be: what it is about matters more."""
     try:
         log = open_log(path)
-    except TunnelTuiError:  # it would hide the reason that the caller is about to tell
+    except TunnelTuiError:
         return
     try:
         write_line(log, text)
     except OSError:
-        pass  # nor may a full disk
+        pass  # the disk is full
     finally:
         os.close(log)
 

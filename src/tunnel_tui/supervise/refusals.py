@@ -1,16 +1,14 @@
 """Refused logins: counted, and stopped before a server takes us for an attacker."""
 
-import os
 import signal
 
-from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import ReasonCode, State, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.reasons import attempts_of, find_reason, succeeded
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.family import Census, registered
-from tunnel_tui.supervise.launch import open_log, write_line
+from tunnel_tui.supervise.launch import note
 from tunnel_tui.system import proc, signals, spawn
 from tunnel_tui.system.proc import ProcessStat
 
@@ -57,11 +55,14 @@ def give_up(settings: Settings, spec: TunnelSpec, count: int) -> bool:
     """
     state = StateFile(settings.state_file)
     with state.lock_tunnel(spec.hash, _LOCK_TIMEOUT):
-        entries = [entry for entry in state.read().entries if entry.hash == spec.hash]
+        entries = state.entries_of(spec.hash)
         if not any(registered(entry) for entry in entries):
             return False
         _kill(Census(settings, {spec.hash}).family(spec.hash, entries))
-        _note(settings, spec, f"ended after {count} refused logins; it waits for a person")
+        note(
+            settings.log_file(spec.hash),
+            f"ended after {count} refused logins; it waits for a person",
+        )
     return True
 
 
@@ -98,14 +99,3 @@ def _kill(family: list[ProcessStat]) -> None:
             continue
     signals.wait_gone([stat.pid for stat in family], _END_TIMEOUT)
     spawn.reap()
-
-
-def _note(settings: Settings, spec: TunnelSpec, text: str) -> None:
-    try:
-        log = open_log(settings.log_file(spec.hash))
-    except TunnelTuiError:
-        return
-    try:
-        write_line(log, text)
-    finally:
-        os.close(log)

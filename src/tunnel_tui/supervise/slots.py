@@ -6,6 +6,7 @@ import time
 from contextlib import AbstractContextManager
 
 from tunnel_tui.model import Outcome
+from tunnel_tui.observe.pulse import FROZEN
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.supervise.fate import Fate, fate_of
 from tunnel_tui.supervise.launch import Launch
@@ -43,7 +44,7 @@ def _somebody_is_frozen(path: str) -> bool:
     path = os.path.realpath(path)
     for pid in proc.pids():
         stat = proc.read_stat(pid)
-        if stat is None or stat.state != "T":
+        if stat is None or stat.state != FROZEN:
             continue
         try:
             for name in os.listdir(f"/proc/{pid}/fd"):

@@ -114,7 +114,7 @@ def write_atomic(path: str, data: bytes, mode: int | None = None) -> None:
     if mode is None:
         mode = stat.S_IMODE(old.st_mode) if old else 0o644
     try:
-        _replace(path, data, mode, old)
+        replace_file(path, data, mode, old)
     except OSError as error:
         if old is None or error.errno not in (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM):
             raise
@@ -204,7 +204,26 @@ def _change_mode(path: str, mode: int) -> None:
         os.close(descriptor)
 
 
-def _replace(path: str, data: bytes, mode: int, old: os.stat_result | None) -> None:
+def replace_file(
+    path: str,
+    data: bytes,
+    mode: int,
+    old: os.stat_result | None = None,
+    *,
+    durable: bool = True,
+) -> None:
+    """Put a new file in the place of `path`, whatever is there; a symlink is not followed.
+
+    Args:
+        path: the file.
+        data: all of its content.
+        mode: its permissions.
+        old: whose owner it shall have, as far as we may.
+        durable: False where a crash of the machine may take it along.
+
+    Raises:
+        OSError: not allowed, no space; what was there before still is.
+    """
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f".{name[:200]}.{os.getpid()}.{time.monotonic_ns()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -215,14 +234,16 @@ def _replace(path: str, data: bytes, mode: int, old: os.stat_result | None) -> N
             if old is not None:
                 _give_to(descriptor, old.st_uid, old.st_gid)
             os.fchmod(descriptor, mode)  # after chown, which clears bits
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
-    _sync_directory(directory)
+    if durable:
+        _sync_directory(directory)
 
 
 def _give_to(descriptor: int, uid: int, gid: int) -> None:

@@ -10,6 +10,7 @@ from tunnel_tui.supervise.hostkeys import ChangedKey
 from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import (
+    EVERYWHERE,
     NEEDS_LOGIN,
     STATE_TONES,
     Tone,
@@ -166,7 +167,7 @@ def reach(status: TunnelStatus, mode: DirectionMode) -> str:
         return f"who may open that socket on {where}"
     if end.bind_host in LOCAL:
         return f"only programs on {where}"
-    if end.bind_host in {"*", "0.0.0.0", "::"}:
+    if end.bind_host in EVERYWHERE:
         may = "" if forward.listens_here else ", if its sshd has GatewayPorts"
         return f"everybody who reaches {where}{may}"
     return f"who reaches {clean(end.bind_host)} of {where}"
