@@ -42,7 +42,9 @@ def measure(quick: bool) -> list[Figure]:
 def _ours(world: World, settings: Settings) -> Callable[[], float]:
     def start() -> float:
         begin = time.perf_counter()
-        specs = load_config(settings.config_file, settings.direction_mode).tunnels
+        specs = load_config(
+            settings.config_file, settings.direction_mode, settings.cache_dir
+        ).tunnels
         outcomes = apply_plan(settings, plan_changes(settings, specs), wait=0)
         taken = (time.perf_counter() - begin) * 1000
         assert sum(outcome.verb == "started" for outcome in outcomes) == COUNT

@@ -136,7 +136,10 @@ def change(harm: Harm) -> None:
             fresh = [harm.place.change(victim, harm.dice.randrange(4)) for victim in victims]
             for victim in victims:
                 victim.configured = False
-            harm.model.tunnels += fresh
+            # Changed back to what it was before, it is the tunnel that was removed then.
+            again = {tunnel.hash for tunnel in fresh}
+            others = [tunnel for tunnel in harm.model.tunnels if tunnel.hash not in again]
+            harm.model.tunnels = others + fresh
         harm.model.ask(victims, Wish.DOWN)
         harm.model.ask(fresh, Wish.UP, PROMPT + 10)
         harm.model.remember(fresh, "new")

@@ -205,7 +205,8 @@ def lose_login(harm: Harm) -> None:
 
 
 def log_in(harm: Harm, riders: list[Tunnel]) -> None:
-    done = harm.place.log_in()
+    with harm.place.file_lock:  # `auth` refuses a configuration with mistakes
+        done = harm.place.log_in()
     text = done.stdout.decode(errors="replace")
     if "Traceback" in text:
         harm.problem(f"auth: {text}")

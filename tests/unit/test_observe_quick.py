@@ -137,5 +137,5 @@ def test_the_end_of_a_log_says_what_all_of_it_says(lines: list[str], tmp_path: P
     believing.believe(tail, 77, forward)
     quickly = believing.read(77, forward)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "_judge", lambda *_, **__: None)
+        patch.setattr(runs, "judge", lambda *_, **__: None)
         assert quickly == RunReader(str(file)).read(77, forward)

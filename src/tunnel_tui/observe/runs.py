@@ -124,7 +124,7 @@ class RunReader:
     def believe(self, tail: Tail, pid: int, forward: Forward) -> None:
         """Judge ssh `pid` by the end of its log, where that suffices, and spare `read` the work."""
         key = success_lines(pid, forward)
-        found = _judge(tail.data, key[0], whole=tail.seen[2] <= TAIL)
+        found = judge(tail.data, key[0], whole=tail.seen[2] <= TAIL)
         if found is not None:
             self._seen, self._key, self._asked, self._run = tail.seen, key, (pid, forward), found
 
@@ -171,7 +171,7 @@ class RunReader:
         while position > 0 and end - position < LOG_CAP:
             begin = max(0, position - size)
             data = os.pread(fd, position - begin, begin) + behind
-            judged = None if behind else _judge(data, success, whole=begin == 0)
+            judged = None if behind else judge(data, success, whole=begin == 0)
             if judged is not None:
                 return judged
             start, found = _start_of_run(data), data.rfind(success)
@@ -204,8 +204,14 @@ class RunReader:
         return run if run.void else run._replace(void=_void_within(fd, 0, end))
 
 
-def _judge(data: bytes, success: bytes, *, whole: bool) -> Run | None:
-    """Judge a run by the end of its log alone; None where one has to look further back."""
+def judge(data: bytes, success: bytes, *, whole: bool) -> Run | None:
+    """Judge a run by the end of its log alone; None where one has to look further back.
+
+    Args:
+        data: the end of the log.
+        success: the line that confirms the forward (`success_lines`).
+        whole: there is nothing before `data` that matters.
+    """
     start, found = _start_of_run(data), data.rfind(success)
     if start > found:
         return Run(known=True, starts=_count(data, start))

@@ -391,7 +391,8 @@ def _write_over(fd: int, old: bytes, new: bytes, path: str, start: int = 0) -> N
             os.posix_fallocate(fd, len(old), len(new) - len(old))
         if new and os.pwrite(fd, new[start:], start) != len(new) - start:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.ftruncate(fd, len(new))
+        if len(new) < len(old):
+            os.ftruncate(fd, len(new))
     except OSError as error:
         try:
             if old:

@@ -182,14 +182,15 @@ def _find_at(name: str, path: str, _period: int) -> str | None:
 
 def known_hosts(settings: Settings) -> str:
     """Ours first, because ssh writes new keys to the first; the person's own are read too."""
-    files = [settings.known_hosts_file, os.path.join(settings.ssh_config_dir, "known_hosts")]
-    standard = os.path.join(os.path.expanduser("~"), ".ssh", "known_hosts")
-    if standard not in files:
-        files.append(standard)
-    return " ".join(_quoted(file) for file in files)
+    return _in_order(settings.known_hosts_file, settings.ssh_config_dir, os.path.expanduser("~"))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
+def _in_order(ours: str, directory: str, home: str) -> str:
+    files = (ours, f"{directory}/known_hosts", f"{home}/.ssh/known_hosts")
+    return " ".join(_quoted(file) for file in dict.fromkeys(files))
+
+
 def _quoted(path: str) -> str:
     """Protect a path from the tokens and the word splitting of ssh_config(5)."""
     path = path.replace("%", "%%")

@@ -6,7 +6,6 @@ of the registered process group that carries the tag in its environment; an ssh 
 autossh of a shell script and has the entry's forward and host.
 """
 
-import time
 from collections.abc import Container, Iterable
 
 from tunnel_tui.model import TunnelEntry
@@ -32,24 +31,9 @@ def find_tagged(settings: Settings, only: Container[str] | None = None) -> Tagge
         only: hashes of the tunnels that matter; None: all.
     """
     found: Tagged = {}
-    for process in identity.find_tagged(settings.state_file, among=_programs(), only=only):
+    for process in identity.find_tagged(settings.state_file, only=only):
         found.setdefault(process.hash, []).append(process)
     return found
-
-
-def _programs() -> list[int]:
-    """List what may be a tunnel, given the moment that a new program needs to show its arguments.
-
-    execve(2) lets go of the parent, and of its locks, before the arguments can be read.
-    """
-    deadline = time.monotonic() + 0.2
-    pids = [stat.pid for stat in proc.scan(identity.PROGRAMS)]
-    for pid in pids:
-        while not proc.command_line(pid) and proc.is_alive(pid):
-            if time.monotonic() > deadline:
-                return pids
-            time.sleep(0.0005)
-    return pids
 
 
 def registered(entry: TunnelEntry) -> ProcessStat | None:

@@ -9,7 +9,7 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import ForwardKind, Outcome
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.reasons import find_reason
-from tunnel_tui.observe.runs import RunReader
+from tunnel_tui.observe.runs import judge, success_lines
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.launch import Launch
 from tunnel_tui.system import proc
@@ -36,14 +36,12 @@ class Fate(Enum):
 
 def fate_of(started: Launch) -> Fate:
     """Say whether the forward of a fresh start stands, by what ssh printed since."""
-    stat = proc.read_stat(started.pid)
-    if stat is None or not stat.alive:
-        return Fate.FAILED
-    for match in reversed(_SUCCESS[started.forward.kind].findall(_output(started))):
-        pid = int(match)
-        if proc.is_alive(pid) and RunReader(started.log_file).read(pid, started.forward).stands:
+    output = _output(started)
+    for match in reversed(_SUCCESS[started.forward.kind].findall(output)):
+        run = judge(output, success_lines(int(match), started.forward)[0], whole=True)
+        if run is not None and run.stands and proc.is_alive(int(match)):
             return Fate.STANDS
-    return Fate.PENDING
+    return Fate.PENDING if proc.is_alive(started.pid) else Fate.FAILED
 
 
 def _output(started: Launch) -> bytes:

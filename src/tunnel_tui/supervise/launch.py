@@ -18,7 +18,7 @@ from tunnel_tui.observe import identity
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.command import build_command, forward_of
+from tunnel_tui.supervise.command import Command, build_command, forward_of
 from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
 from tunnel_tui.supervise.listener import can_bind, check_socket
@@ -88,7 +88,8 @@ def launch(
         running = _running(state, spec, census)
         if running is not None:
             return running, None
-        started = _start(settings, state, spec, os.environ if environment is None else environment)
+        command = build_command(settings, spec, os.environ if environment is None else environment)
+        started = _start(settings, state, spec, command)
     message = "" if started.reconnects else "autossh is not installed: it will not reconnect"
     advice = "" if started.reconnects else "install autossh"
     outcome = Outcome(spec.hash, spec.name, True, "started", message, advice, started.pid)
@@ -124,11 +125,8 @@ def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | No
     return None
 
 
-def _start(
-    settings: Settings, state: StateFile, spec: TunnelSpec, environment: Mapping[str, str]
-) -> Launch:
+def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Command) -> Launch:
     forward = forward_of(settings, spec)
-    command = build_command(settings, spec, environment)
     _make_directories(settings)
     if forward.listens_here:
         try:

@@ -18,6 +18,9 @@ OUR_OWN_TROUBLE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 _DEAD_STATES = frozenset("ZXx")
 _CHUNK = 65536
 _TICKS = os.sysconf("SC_CLK_TCK")
+_EXEC_TIMEOUT, _EXEC_PAUSE = 0.2, 0.0002
+_KERNEL = (0, 2)
+"""Parents of kernel threads: nobody, and kthreadd."""
 _START_FIELD = 19  # proc(5): starttime is field 22, and the fields behind comm start with 3
 
 
@@ -89,7 +92,30 @@ def command_line(pid: int) -> tuple[str, ...]:
 
 def raw_command_line(pid: int) -> bytes:
     """Read the arguments as proc(5) has them, a zero byte behind each; empty as above."""
-    return _read(f"/proc/{pid}/cmdline") if pid > 0 else b""
+    if pid <= 0:
+        return b""
+    return _read(f"/proc/{pid}/cmdline") or _arguments_to_come(pid)
+
+
+def _arguments_to_come(pid: int) -> bytes:
+    """Wait for the arguments of a program that is just being started.
+
+    posix_spawn(3) returns when the child has left our memory, some microseconds before execve(2)
+    is through: until then a live process has no arguments. Kernel threads never have any.
+    """
+    deadline = time.monotonic() + _EXEC_TIMEOUT
+    while time.monotonic() < deadline:
+        try:
+            stat = read_stat(pid)
+        except OSError:
+            break
+        if stat is None or not stat.alive or stat.ppid in _KERNEL:
+            break
+        data = _read(f"/proc/{pid}/cmdline")
+        if data:
+            return data
+        time.sleep(_EXEC_PAUSE)
+    return b""
 
 
 def children(pid: int) -> tuple[int, ...]:

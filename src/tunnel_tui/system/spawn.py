@@ -2,16 +2,13 @@
 
 import os
 import threading
-import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from tunnel_tui.errors import SpawnError
-from tunnel_tui.system import proc
 
 _AUTOSSH_WRAPPER = "/usr/bin/autossh"
 _AUTOSSH_BINARY = "/usr/lib/autossh/autossh"
-
-_EXEC_TIMEOUT, _EXEC_PAUSE = 1.0, 0.00005
 
 _signals: frozenset[int] = frozenset()
 _spawned: set[int] = set()
@@ -30,8 +27,7 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -
         output_fd: stays open here.
 
     Returns:
-        The pid; its process group and session have the same number, and its command line can
-        be read: whoever looks for proof of its identity finds it.
+        The pid; its process group and session have the same number.
 
     Raises:
         SpawnError: the program is missing or not executable, or a system limit is reached.
@@ -59,7 +55,6 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -
         except (OSError, ValueError) as error:
             raise _spawn_error(argv[0], error) from error
         _spawned.add(pid)
-    _wait_for_command_line(pid)
     return pid
 
 
@@ -102,23 +97,6 @@ def find_program(name: str, environment: Mapping[str, str]) -> str | None:
     return None
 
 
-def _wait_for_command_line(pid: int) -> None:
-    """Wait until the new program shows its arguments.
-
-    posix_spawn(3) returns as soon as the child has left our memory, some microseconds before
-    execve(2) is through; until then its command line is empty.
-    """
-    deadline = time.monotonic() + _EXEC_TIMEOUT
-    while not proc.command_line(pid):
-        try:
-            stat = proc.read_stat(pid)
-        except OSError:  # the process is there all the same, and must be registered
-            return
-        if stat is None or not stat.alive or time.monotonic() > deadline:
-            return
-        time.sleep(_EXEC_PAUSE)
-
-
 def _changeable_signals() -> frozenset[int]:
     global _signals
     if not _signals:
@@ -139,16 +117,17 @@ def _unwrapped(program: str) -> str:
     return _AUTOSSH_BINARY if is_script and os.access(_AUTOSSH_BINARY, os.X_OK) else program
 
 
-def _inheritable() -> list[int]:
+@cache
+def _inheritable() -> tuple[int, ...]:
     """List the descriptors from 3 up that a new program would inherit.
 
-    Python's own never are; what a shell or a container engine left open is: a lock held there
-    would be held for as long as the tunnel lives.
+    Python's own never are (PEP 446); what a shell or a container engine left open is, from the
+    beginning: a lock held there would be held for as long as the tunnel lives.
     """
     try:
         names = os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd")
     except OSError:
-        return []
+        return ()
     found = []
     for descriptor in (int(name) for name in names if name.isdigit()):
         try:
@@ -156,7 +135,7 @@ def _inheritable() -> list[int]:
                 found.append(descriptor)
         except OSError:  # the one that listed the directory
             continue
-    return found
+    return tuple(found)
 
 
 def _spawn_by_fork(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -> int:

@@ -104,12 +104,13 @@ class LogView(ScrollView, Toned, can_focus=True):
     def append(self, lines: Sequence[str]) -> None:
         """Take in what the log gained.
 
-        Where that would push out what a person is reading, the newest lines are kept aside.
+        Where that would push out anything while a person reads, the newest lines are kept aside:
+        what is above can still be scrolled to.
         """
         before = self._buffer.height
         if not self._following:
             dropped = self._buffer.would_drop(len(lines))
-            if self._withheld_count or dropped > self.scroll_offset.y:
+            if self._withheld_count or dropped:
                 self._withheld.extend(lines)
                 self._withheld_count += len(lines)
                 self._unseen += len(lines)
