@@ -109,7 +109,8 @@ class LogBuffer:
     def __init__(self, limit: int = MAX_LINES) -> None:
         self._limit = limit
         self._lines: list[LogLine] = []
-        self._rows: list[tuple[LogLine, int]] = []
+        # A line of one row stands for itself: in a flood every object more is felt.
+        self._rows: list[LogLine | tuple[LogLine, int]] = []
         self._width = 0
 
     @property
@@ -129,11 +130,9 @@ class LogBuffer:
 
     def append(self, raw: Iterable[str]) -> int:
         """Take in new lines and return how many rows were dropped from the top."""
-        new = list(raw)[-self._limit :]
-        for text in new:
-            line = LogLine(text)
-            self._lines.append(line)
-            self._add_rows(line)
+        new = [LogLine(text) for text in list(raw)[-self._limit :]]
+        self._lines += new
+        self._add_rows(new)
         if len(self._lines) <= self._limit + min(SLACK, self._limit // 5):
             return 0
         gone = len(self._lines) - self._limit
@@ -148,29 +147,31 @@ class LogBuffer:
             return
         self._width = width
         self._rows.clear()
-        for line in self._lines:
-            self._add_rows(line)
+        self._add_rows(self._lines)
 
-    def _add_rows(self, line: LogLine) -> None:
-        line.wrap(self._width)
-        if line.height == 1:
-            self._rows.append((line, 0))
-        else:
-            self._rows.extend((line, part) for part in range(line.height))
+    def _add_rows(self, lines: Iterable[LogLine]) -> None:
+        width, rows = self._width, self._rows
+        for line in lines:
+            line.wrap(width)
+            if line.height == 1:
+                rows.append(line)
+            else:
+                rows.extend((line, part) for part in range(line.height))
 
     def row(self, index: int) -> tuple[LogLine, int]:
         """Return the line at row `index` and which of its pieces that row shows."""
-        return self._rows[index]
+        row = self._rows[index]
+        return row if isinstance(row, tuple) else (row, 0)
 
     def row_of(self, line: LogLine) -> int:
         """Return the first row of `line`; 0 where it is gone."""
-        return next((i for i, (other, _) in enumerate(self._rows) if other is line), 0)
+        return next((i for i in range(len(self._rows)) if self.row(i)[0] is line), 0)
 
     def find(self, row: int, step: int, wanted: Callable[[LogLine], bool]) -> int | None:
         """Find the next line that is `wanted` after `row`, or with `step` -1 before it."""
         index = row + step
         while 0 <= index < len(self._rows):
-            line, part = self._rows[index]
+            line, part = self.row(index)
             if part == 0 and wanted(line):
                 return index
             index += step
