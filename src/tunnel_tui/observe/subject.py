@@ -11,8 +11,9 @@ from tunnel_tui.system.proc import ProcessStat, children, read_stat
 _ANSWER_LASTS = 2.0
 """Seconds for which a master that has answered need not be asked again; its death is noticed."""
 
-_SEEK_EVERY = 5.0
-"""Seconds between searches for a connection that could not be found (another user's ssh)."""
+_SEEK_FIRST, _SEEK_LAST = 5.0, 120.0
+"""Seconds between searches for a connection that could not be found (another user's ssh): they
+get rarer, since each reads the descriptors of a process."""
 
 
 class Subject:
@@ -31,6 +32,7 @@ class Subject:
     __slots__ = (
         "_answered",
         "_connection",
+        "_seek_pause",
         "_sought",
         "_stat",
         "forward",
@@ -64,7 +66,7 @@ class Subject:
         self.told: tuple[object, ...] | None = None
         self._stat = stat
         self._connection: int | None = None
-        self._sought = float("-inf")
+        self._sought, self._seek_pause = float("-inf"), _SEEK_FIRST
         self._answered = float("-inf")
 
     @classmethod
@@ -101,6 +103,7 @@ class Subject:
                 self.frozen = state == FROZEN
                 return True
             self.ssh = self._connection = self.told = None
+            self._sought, self._seek_pause = float("-inf"), _SEEK_FIRST
         state = beats(self._stat) if self._stat is not None else ""
         self.frozen = state == FROZEN
         return bool(state)
@@ -147,9 +150,11 @@ class Subject:
         if self.ssh is None:
             return None
         found = traffic_of(self._connection, sockets) if self._connection else None
-        if found is None and time.monotonic() - self._sought > _SEEK_EVERY:
+        if found is None and time.monotonic() - self._sought > self._seek_pause:
             self._sought = time.monotonic()
             self._connection = find_connection(self.ssh.pid, sockets)
+            later = min(2 * self._seek_pause, _SEEK_LAST)
+            self._seek_pause = _SEEK_FIRST if self._connection else later
             found = traffic_of(self._connection, sockets) if self._connection else None
         return found
 

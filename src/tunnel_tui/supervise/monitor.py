@@ -33,7 +33,7 @@ _RESCAN_EVERY = 5
 """Looks between searches of the whole process table for what the state file has lost."""
 _QUICK, _SLOW = 0.05, 0.25
 """Seconds between looks for the log of a tunnel that is coming up, and for one that stands."""
-_SHARE = 0.003
+_SHARE = 0.004
 """Of one core, at most, for looking at traffic."""
 
 

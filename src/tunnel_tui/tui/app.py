@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual import on
-from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 
@@ -24,6 +23,7 @@ from tunnel_tui.tui.duty import OWN
 from tunnel_tui.tui.engine import Engine
 from tunnel_tui.tui.glyphs import ASCII, UNICODE, choose_glyphs
 from tunnel_tui.tui.inbox import Inbox, Pace
+from tunnel_tui.tui.keyorder import KeysInOrder
 from tunnel_tui.tui.messages import (
     BatchFinished,
     ProgressMade,
@@ -51,7 +51,7 @@ TOAST_DELAY = 0.08
 """Seconds by which a toast comes after the change in the table."""
 
 
-class TunnelApp(App[int]):
+class TunnelApp(KeysInOrder):
     """See, start and stop every tunnel of this machine. Leaving it touches none."""
 
     TITLE = "tunnel-tui"
