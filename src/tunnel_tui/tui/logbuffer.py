@@ -130,13 +130,17 @@ class LogBuffer:
 
     def append(self, raw: Iterable[str]) -> int:
         """Take in new lines and return how many rows were dropped from the top."""
-        new = [LogLine(text) for text in list(raw)[-self._limit :]]
+        texts = list(raw)[-self._limit :]
+        new = [LogLine(text) for text in texts]
         self._lines += new
-        self._add_rows(new)
+        if fits(texts, self._width):
+            self._rows += new
+        else:
+            self._add_rows(new)
         if len(self._lines) <= self._limit + min(SLACK, self._limit // 5):
             return 0
         gone = len(self._lines) - self._limit
-        rows = sum(line.height for line in self._lines[:gone])
+        rows = self._height_of(gone)
         del self._lines[:gone]
         del self._rows[:rows]
         return rows
@@ -182,7 +186,18 @@ class LogBuffer:
         lines = len(self._lines) + min(count, self._limit)
         if lines <= self._limit + min(SLACK, self._limit // 5):
             return 0
-        return sum(line.height for line in self._lines[: lines - self._limit])
+        return self._height_of(lines - self._limit)
+
+    def _height_of(self, count: int) -> int:
+        """Count the rows of the first lines."""
+        if len(self._rows) == len(self._lines):  # each has one
+            return min(count, len(self._rows))
+        return sum(line.height for line in self._lines[:count])
+
+
+def fits(texts: list[str], width: int) -> bool:
+    """Say whether each line surely takes one row of `width` cells; 0: they are not wrapped."""
+    return not width or (max(map(len, texts), default=0) <= width and all(map(str.isascii, texts)))
 
 
 def is_failure(line: LogLine) -> bool:
