@@ -218,3 +218,19 @@ async def test_a_reader_survives_the_stop_of_its_tunnel(engine: FakeEngine) -> N
         await until(pilot, lambda: line_with(app, "new below"))
         assert first_line(app) == place
         assert text_of(app)
+
+
+async def test_a_flood_leaves_what_is_above_the_reader(engine: FakeEngine) -> None:
+    key = engine.statuses[2].spec.hash
+    engine.logs[key] = [f"line {n}" for n in range(2000)]
+    async with opened(engine) as (app, pilot):
+        await until(pilot, lambda: line_with(app, "line 1999"))
+        await pilot.press("l", "ctrl+u")
+        place = first_line(app)
+        for begin in range(2000, 20_000, 3000):
+            with engine.lock:
+                engine.news[key] = LogUpdate(False, [f"line {begin + n}" for n in range(3000)])
+            await until(pilot, lambda: key not in engine.news)
+        assert first_line(app) == place
+        await pilot.press("g")
+        await until(pilot, lambda: line_with(app, "line 0 "))
