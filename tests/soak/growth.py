@@ -10,8 +10,9 @@ _LOOKS = 30
 """Looks in a row at which there must be more descriptors than at first."""
 SPARE_DESCRIPTORS = 3
 """A look, a start or a stop may be under way at the moment of counting."""
-SPARE_MEMORY = 10.0
-"""MB: what a grown table, a longer history and the allocator may take once."""
+SPARE_MEMORY = 15.0
+"""MB: what is taken once, when it is first needed: a pane full of wrapped hostile lines takes 5,
+each dialog and the longer histories their share."""
 
 
 class Size(NamedTuple):
