@@ -60,7 +60,7 @@ class KeysInOrder(App[int]):
         event.stop()
         if event.number != self._number:
             return
-        if not event.again or self.screen is not self._place:
+        if self._waiting and (not event.again or self.screen is not self._place):
             self._place = self.screen
             target = self.focused or self.screen
             if target.post_message(Passed(event.number, again=True)):
