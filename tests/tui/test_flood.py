@@ -166,7 +166,9 @@ async def test_nothing_jumps_while_tunnels_change(tmp_path: Path) -> None:
                 if passed - readings[-1][0] > RESTLESS_SECONDS / 60:
                     readings.append((passed, resident()))
         assert len(lines) > 1, "it has moved with its tunnel"
-        settled = [reading for reading in readings if reading[0] > RESTLESS_SECONDS / 4]
-        print(f"\n{slope(settled):+.2f} MB in ten minutes, from {settled[0][1]:.1f} MB")
-        if RESTLESS_SECONDS >= 300:
-            assert slope(settled) < 1.0
+        print("\nMB, every twelfth of the time:", *(f"{mb:.1f}" for _, mb in readings[::5]))
+        # The second order has its own pictures to keep: each is given half of its time to settle.
+        for begin, end in ((0.25, 0.5), (0.75, 1.0)):
+            part = [(at, mb) for at, mb in readings if begin < at / RESTLESS_SECONDS <= end]
+            if RESTLESS_SECONDS >= 300:
+                assert slope(part) < 1.0, "MB in ten minutes"
