@@ -19,6 +19,7 @@ from tunnel_tui.observe.logs import (
     split_line,
     tail_lines,
 )
+from tunnel_tui.settings import LOG_CAP
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 
@@ -265,6 +266,21 @@ def test_capping_keeps_the_writers_and_what_proves_the_run(log: Path) -> None:
     os.close(writer)
     assert log.read_text() == start + success + "next\n"
     assert not cap_log(str(log.with_name("absent")), 10)
+
+
+def test_capping_finds_what_proves_the_run_behind_a_flood(log: Path) -> None:
+    earlier = "2026/11/22 15:08:01 autossh[7154]: starting ssh (count 1)\n"
+    start = "2026/11/22 15:08:23 autossh[7154]: starting ssh (count 2)\n"
+    success = "debug1: clientloop.c:client_loop():1290 (pid=7218): Entering interactive session.\n"
+    flood = "debug1: channel 3: free: direct-tcpip, nchannels 4\n" * 20_000
+    void = "debug1: client_loop: send disconnect: Broken pipe\n"
+    with log.open("w") as file:
+        file.write(earlier + success.replace("7218", "7217") + void + start + success)
+        for _ in range(2 * LOG_CAP // len(flood)):
+            file.write(flood)
+        file.write(void + flood)
+    assert cap_log(str(log), LOG_CAP)
+    assert log.read_text() == start + success + void
 
 
 def test_capping_does_not_follow_symlinks(log: Path, tmp_path: Path) -> None:

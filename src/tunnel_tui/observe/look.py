@@ -178,7 +178,10 @@ class Look:
         return self._with_traffic(status, subject)
 
     def _with_traffic(self, status: TunnelStatus, subject: Subject) -> TunnelStatus:
-        return status._replace(traffic=subject.traffic(self.sockets)) if self.traffic else status
+        if not self.traffic:
+            return status
+        found = subject.traffic(self.sockets)
+        return status if found == status.traffic else status._replace(traffic=found)
 
     def _stands(self, subject: Subject, run: Run) -> tuple[bool, bool]:
         """Tell whether the forward stands, and whether that is certain."""

@@ -32,6 +32,8 @@ _PROOF = (
     b"Authenticated to ",
 )
 _MOST_PROOF = 50
+_FAR = 1024 * 1024 * 1024
+"""Bytes before the end in which capping looks for the beginning of the run."""
 _SPOKEN = (
     b"): Entering interactive session.",
     b"): remote forward success for: listen ",
@@ -240,24 +242,43 @@ def _void_within(fd: int, begin: int, end: int) -> str:
 
 
 def proving_lines(fd: int, end: int) -> bytes:
-    """Return the lines of a log that begin and confirm its current run, oldest first."""
-    data = b""
-    position = end
-    while position > 0 and end - position < LOG_CAP:
-        begin = max(0, position - _BLOCK)
-        data = os.pread(fd, position - begin, begin) + data
-        position = begin
-        if _start_of_run(data) >= 0:
-            break
-    start = _start_of_run(data)
-    if start < 0:
-        return b""
+    """Return the lines of a log that begin and confirm its current run, oldest first.
+
+    Searched from the end, further than a reader would: what capping does not find is lost. A
+    flood may have written many times the cap since the last look.
+    """
     kept: list[bytes] = []
-    for line in data[data.rfind(b"\n", 0, start) + 1 :].splitlines(keepends=True):
-        first = not kept
-        if first or (any(words in line for words in (*_PROOF, *_VOID)) and len(kept) < _MOST_PROOF):
-            kept.append(line)
-    return b"".join(kept)
+    position, behind = end, b""
+    while position > 0 and end - position < _FAR:
+        begin = max(0, position - _BLOCK)
+        data = os.pread(fd, position - begin, begin) + behind
+        start = _start_of_run(data)
+        whole = data.rfind(b"\n", 0, start) + 1 if start >= 0 else data.find(b"\n") + 1
+        behind, position = data[:whole][:_OVERLAP], begin
+        proof = _lines_with(data[whole:], (*_PROOF, *_VOID), _MOST_PROOF)
+        kept = [*proof, *kept][:_MOST_PROOF]
+        if start >= 0:
+            first = data[whole:].partition(b"\n")
+            head = first[0] + first[1]
+            return b"".join([head, *(line for line in kept if line != head)])
+    return b""
+
+
+def _lines_with(data: bytes, wanted: tuple[bytes, ...], most: int) -> list[bytes]:
+    """List the first `most` lines that have any of these words, in their order."""
+    places: set[int] = set()
+    for words in wanted:
+        at = -1
+        for _ in range(most):
+            at = data.find(words, at + 1)
+            if at < 0:
+                break
+            places.add(data.rfind(b"\n", 0, at) + 1)
+            at = data.find(b"\n", at)
+            if at < 0:
+                break
+    ends = ((place, data.find(b"\n", place)) for place in sorted(places)[:most])
+    return [data[place : end + 1 if end >= 0 else None] for place, end in ends]
 
 
 def _start_of_run(data: bytes) -> int:

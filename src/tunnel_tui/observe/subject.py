@@ -153,7 +153,7 @@ class Subject:
         if found is None and time.monotonic() - self._sought > self._seek_pause:
             self._sought = time.monotonic()
             self._connection = find_connection(self.ssh.pid, sockets)
-            later = min(2 * self._seek_pause, _SEEK_LAST)
+            later = min(4 * self._seek_pause, _SEEK_LAST)
             self._seek_pause = _SEEK_FIRST if self._connection else later
             found = traffic_of(self._connection, sockets) if self._connection else None
         return found

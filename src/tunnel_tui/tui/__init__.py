@@ -14,7 +14,7 @@ def _shorten_frames() -> None:
     """
     if _RATE in os.environ:
         return
-    os.environ[_RATE] = "120"
+    os.environ[_RATE] = "240"
     import textual.constants  # noqa: F401
 
     del os.environ[_RATE]

@@ -9,7 +9,11 @@ from tunnel_tui.tui.engine import Follower
 
 OPEN_LINES = 2000
 INTERVAL = 0.1
-"""Seconds between two looks at a log that is shown."""
+"""Seconds between two looks at a log that is being written to."""
+
+REST = 0.4
+"""Seconds between two looks at a log that has been silent for a while: looking is most of what an
+idle app does."""
 
 RUSH = 0.05
 """Seconds until the next look where there is more to read already."""
@@ -63,13 +67,14 @@ class LogReader:
     def _run(self) -> None:
         key: str | None = None
         follower: Follower | None = None
+        pause = INTERVAL
         while not self._closed:
-            pause = INTERVAL
             if key != self._wanted:
                 key = self._wanted
                 if follower:
                     follower.close()
                 follower = self._follow(key) if key else None
+                pause = INTERVAL
                 if key and follower:
                     self._hand_over(key, Told.OPENED, follower.open(OPEN_LINES))
             elif key and follower:
@@ -77,7 +82,9 @@ class LogReader:
                 if update.reset or update.lines:
                     told = Told.BEGUN_ANEW if update.reset else Told.GAINED
                     self._hand_over(key, told, list(update.lines))
-                pause = RUSH if update.more else INTERVAL
+                    pause = RUSH if update.more else INTERVAL
+                else:
+                    pause = min(REST, 1.2 * pause)
             self._wake.wait(pause if follower else None)
             self._wake.clear()
 
