@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
@@ -49,6 +49,7 @@ class LogView(ScrollView, Toned, can_focus=True):
         self._following = True
         self._unseen = 0
         self._moving = False
+        self._width = 0
         self._empty = ""
         self._words = ""
         self._match: LogLine | None = None
@@ -153,18 +154,22 @@ class LogView(ScrollView, Toned, can_focus=True):
         width = inner_width(self) - self._prefix() - 1
         self._buffer.set_width(max(10, width) if self._wrap else 0)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw rows; what is the same for all of them is looked up once."""
+        self._width = inner_width(self)
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Draw one row of the log."""
-        width, index = inner_width(self), y + self.scroll_offset.y
+        width, index = self._width, y + self.scroll_offset.y
         if not self._buffer.height:
             spans = [Span("  "), Span(self._empty if y == 0 else "", Tone.DIM)]
             return make_strip(self, spans, width)
         if index >= self._buffer.height:
             return make_strip(self, (), width)
         line, part = self._buffer.row(index)
-        spans = self._lead(line, part)
         tone = log_level_tone(line.kind.value)
-        spans += [Span(" "), *spans_of(line.parts[part], tone, self._words)]
+        spans = [*self._lead(line, part), *spans_of(line.parts[part], tone, self._words)]
         strip = make_strip(self, spans, max(width, self.virtual_size.width))
         x = self.scroll_offset.x
         strip = strip.crop(x, x + width)
@@ -176,18 +181,19 @@ class LogView(ScrollView, Toned, can_focus=True):
         return strip.apply_offsets(x, index)
 
     def _lead(self, line: LogLine, part: int) -> list[Span]:
-        """Draw what stands before the text: mark, time, source."""
-        glyphs = self._glyphs
-        mark = Span(f" {glyphs.mark}" if is_failure(line) else "  ", Tone.DEAD)
-        if line is self._match and part == 0:
+        """Draw what stands before the text: mark, time, source; each further span costs time."""
+        glyphs, first = self._glyphs, part == 0
+        time, source = (line.time, line.source) if first else ("", "")
+        mark = Span(f" {glyphs.mark}", Tone.DEAD) if is_failure(line) else None
+        if first and line is self._match:
             mark = Span(f" {glyphs.cursor}", Tone.ACCENT)
-        time, source = (line.time, line.source) if part == 0 else ("", "")
-        spans = [mark, Span(fit(time, 9, glyphs), Tone.FAINT)]
-        if self._prefix() == PREFIX:
-            source = line.name if part == 0 and line.name else source
-            shown = fit(cut(source.replace("tunnel-tui", "tunnel"), 7, glyphs), 8, glyphs)
-            spans.append(Span(shown, Tone.DIM if line.name else Tone.FAINT))
-        return spans
+        when = fit(time, 9, glyphs)
+        spans = [mark, Span(when, Tone.FAINT)] if mark else [Span(f"  {when}", Tone.FAINT)]
+        if self._width < NARROW:
+            return [*spans, Span(" ")]
+        source = line.name if first and line.name else source
+        shown = fit(cut(source.replace("tunnel-tui", "tunnel"), 7, glyphs), 9, glyphs)
+        return [*spans, Span(shown, Tone.DIM if line.name else Tone.FAINT)]
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Hand out what the mouse selected, as it stands in the log."""
