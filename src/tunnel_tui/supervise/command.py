@@ -46,6 +46,7 @@ _FOREIGN = ("AUTOSSH_PORT", "AUTOSSH_PIDFILE", "AUTOSSH_DEBUG", "AUTOSSH_MESSAGE
 """autossh(1) variables of the caller that would make tunnels collide."""
 SECRETS = ("API_KEY",)
 """Variables that no tunnel inherits: `docker exec` brings them to whatever it runs."""
+_KEPT_BACK = frozenset((*_FOREIGN, *SECRETS))
 
 
 class Command(NamedTuple):
@@ -200,7 +201,7 @@ def _quoted(path: str) -> str:
 def _environment(
     settings: Settings, spec: TunnelSpec, environment: Mapping[str, str], ssh: str
 ) -> dict[str, str]:
-    result = {key: value for key, value in environment.items() if key not in _FOREIGN + SECRETS}
+    result = {key: value for key, value in environment.items() if key not in _KEPT_BACK}
     result.setdefault("AUTOSSH_PATH", ssh)
     result[TAG] = spec.hash
     result[STATE_VARIABLE] = settings.state_file
