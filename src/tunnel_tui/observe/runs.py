@@ -7,6 +7,7 @@ import os
 from typing import NamedTuple
 
 from tunnel_tui.model import Forward
+from tunnel_tui.observe.heldlog import held_log, open_held_log
 from tunnel_tui.observe.tail import open_for_reading
 from tunnel_tui.settings import LOG_CAP
 
@@ -99,13 +100,14 @@ class Tail(NamedTuple):
 class RunReader:
     """Reads one tunnel's log and remembers how far."""
 
-    __slots__ = ("_asked", "_key", "_run", "_seen", "path")
+    __slots__ = ("_asked", "_astray", "_key", "_run", "_seen", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._seen = (0, 0, 0, 0)  # device, inode, size, mtime
         self._key: tuple[bytes, ...] = ()
         self._asked: tuple[int, Forward] | None = None
+        self._astray = 0  # the ssh whose log no longer has its name
         self._run = Run()
 
     def look(self) -> Tail | None:
@@ -132,9 +134,8 @@ class RunReader:
 
     def read(self, pid: int, forward: Forward) -> Run:
         """Say what the log says of ssh `pid`; pid 0: only the attempts are counted."""
-        try:
-            status = os.lstat(self.path)
-        except OSError:
+        status = self._find(pid)
+        if status is None:
             self._seen = (0, 0, 0, 0)
             self._key = ()
             self._run = Run()
@@ -145,7 +146,7 @@ class RunReader:
             return self._run
         self._asked = (pid, forward)
         key = success_lines(pid, forward)
-        fd = open_for_reading(self.path)
+        fd = open_held_log(pid) if self._astray else open_for_reading(self.path)
         if fd is None:
             return Run()
         try:
@@ -160,6 +161,21 @@ class RunReader:
             os.close(fd)
         self._seen, self._key = seen, key
         return self._run
+
+    def _find(self, pid: int) -> os.stat_result | None:
+        """Look where ssh `pid` writes: at the log's name, unless that is gone or says nothing."""
+        try:
+            named = os.lstat(self.path)
+        except OSError:
+            named = None
+        known = self._run.known and self._astray != pid
+        same = named is not None and (named.st_dev, named.st_ino) == self._seen[:2]
+        held = None if not pid or (known and same) else held_log(pid)
+        if held is not None and (named is None or not os.path.samestat(held, named)):
+            self._astray = pid
+            return held
+        self._astray = 0
+        return named
 
     def _read_on(self, fd: int, start: int, end: int, success: bytes) -> Run:
         data = os.pread(fd, end - start + _OVERLAP, max(0, start - _OVERLAP))
