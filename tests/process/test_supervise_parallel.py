@@ -1,11 +1,13 @@
 """Many at once: no entry lost, no process doubled."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.support.waiting import wait_until
 from tunnel_tui.config.load import load_config
 from tunnel_tui.model import State, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.settings import MAX_STARTING
 from tunnel_tui.supervise.apply import apply_plan, plan_changes
 from tunnel_tui.supervise.lifecycle import start_tunnels, stop_tunnels
 from tunnel_tui.system import proc
@@ -148,6 +151,30 @@ def test_the_same_start_twelve_times_is_one_process(lab: Lab) -> None:
     assert tagged(lab.home) == {spec.hash: 1}
     assert lab.home.state_file.read_text().count("\n") == 1
     assert passes(port)
+
+
+@pytest.mark.parametrize("stop", ["all", "each"])
+def test_a_stop_also_ends_the_starts_that_wait_for_their_turn(home: Home, stop: str) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        options = (f"Port={silent.getsockname()[1]}", "ConnectTimeout=60")
+        specs = [
+            inward(8000, free_port(), name=f"t{n}", host="me@127.0.0.1", ssh_options=options)
+            for n in range(20)
+        ]
+        configure(home, specs)
+        with ThreadPoolExecutor() as pool:
+            starts = pool.submit(start_tunnels, home.settings, specs)
+            wait_until(lambda: len(leading(home)) == MAX_STARTING, what="as many as may connect")
+            hashes = None if stop == "all" else [spec.hash for spec in specs]
+            stopped = stop_tunnels(home.settings, hashes, grace=2.0)
+            outcomes = starts.result(timeout=20)
+    assert all(outcome.ok for outcome in stopped)
+    assert sum(outcome.message == "it was stopped meanwhile" for outcome in outcomes) >= 12
+    assert home.state_file.read_text() == ""
+    assert home.processes() == []
+    # What is asked for afterwards is started.
+    assert start_tunnels(home.settings, specs[:1], wait=0)[0].verb == "started"
+    stop_tunnels(home.settings, None, grace=2.0)
 
 
 def test_starts_and_stops_of_one_tunnel_at_once_end_in_one_truth(

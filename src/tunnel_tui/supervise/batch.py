@@ -10,10 +10,10 @@ from tunnel_tui.errors import InteractiveTunnelError, LockHeldError, TunnelTuiEr
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import MAX_STARTING, Settings
-from tunnel_tui.supervise import riding
+from tunnel_tui.supervise import riding, wishes
 from tunnel_tui.supervise.family import Census
 from tunnel_tui.supervise.fate import Fate, ProgressCallback, conclude, fate_of, outcome_of
-from tunnel_tui.supervise.launch import is_running, launch
+from tunnel_tui.supervise.launch import is_running, launch, overtaken
 from tunnel_tui.supervise.rivals import Rivals
 from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT, Patience, Pending, caretaker, leave
 from tunnel_tui.system import spawn
@@ -59,6 +59,7 @@ class _Batch:
     ) -> None:
         self._settings = settings
         self._again = again
+        self._asked = wishes.now()
         self._environment = dict(os.environ)  # os.environ decodes it anew for every start
         self._state = StateFile(settings.state_file)
         self._specs = specs
@@ -90,6 +91,8 @@ class _Batch:
         for number, spec in enumerate(self._specs):
             if self._cancelled():
                 self._done(number, _skipped(spec, "cancelled"))
+            elif wishes.is_outdated(spec.hash, self._asked):
+                self._done(number, overtaken(spec))
             elif spec.interactive:
                 self._done(number, self._attach(spec))
             else:
@@ -116,7 +119,12 @@ class _Batch:
             self._rivals.check(spec)
             slot = self._slot()
             outcome, started = launch(
-                self._settings, spec, census, again=self._again, environment=self._environment
+                self._settings,
+                spec,
+                census,
+                again=self._again,
+                asked=self._asked,
+                environment=self._environment,
             )
             if started is None:
                 self._done(number, outcome)

@@ -18,6 +18,7 @@ from tunnel_tui.observe import identity
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
+from tunnel_tui.supervise import wishes
 from tunnel_tui.supervise.command import Command, build_command, forward_of
 from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
@@ -54,6 +55,7 @@ def launch(
     census: Census | None = None,
     *,
     again: bool = False,
+    asked: float | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Outcome, Launch | None]:
     """Start the tunnel's process and register it, unless it runs already.
@@ -63,6 +65,7 @@ def launch(
         spec: the tunnel.
         census: a recent look at the processes; None: look now.
         again: only if it is still registered: somebody may have stopped it meanwhile.
+        asked: when the start was asked for (`wishes.now`); not if it was stopped since.
         environment: what the tunnel inherits; None: our own.
 
     Raises:
@@ -79,8 +82,9 @@ def launch(
         )
     state = StateFile(settings.state_file)
     with state.lock_tunnel(spec.hash, LOCK_TIMEOUT):
-        if again and all(entry.hash != spec.hash for entry in state.read().entries):
-            return Outcome(spec.hash, spec.name, True, "skipped", "it was stopped meanwhile"), None
+        gone = again and all(entry.hash != spec.hash for entry in state.read().entries)
+        if gone or (asked is not None and wishes.is_outdated(spec.hash, asked)):
+            return overtaken(spec), None
         if census is None or os.path.lexists(settings.log_file(spec.hash)):
             # A log without a live entry: a start may have been killed a moment ago, and what it
             # has spawned be on its way. Only a look from under the lock is sure to see that.
@@ -94,6 +98,11 @@ def launch(
     advice = "" if started.reconnects else "install autossh"
     outcome = Outcome(spec.hash, spec.name, True, "started", message, advice, started.pid)
     return outcome, started
+
+
+def overtaken(spec: TunnelSpec) -> Outcome:
+    """Say that a start came to nothing because of a later stop."""
+    return Outcome(spec.hash, spec.name, True, "skipped", "it was stopped meanwhile")
 
 
 def is_running(spec: TunnelSpec, entries: Iterable[TunnelEntry]) -> Outcome | None:

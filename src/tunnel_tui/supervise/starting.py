@@ -8,7 +8,7 @@ from tunnel_tui.errors import LockHeldError
 from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import MAX_STARTING, Settings
-from tunnel_tui.supervise import riding
+from tunnel_tui.supervise import riding, wishes
 from tunnel_tui.supervise.fate import Fate, conclude, fate_of
 from tunnel_tui.supervise.launch import is_running, launch
 from tunnel_tui.supervise.slots import Patience, Pending, caretaker, leave
@@ -37,10 +37,11 @@ def start_tunnel(
     running = is_running(spec, StateFile(settings.state_file).read().entries)
     if running is not None:
         return running
+    asked = wishes.now()
     slot = _wait_for_slot(settings, cancel)
     kept = False
     try:
-        outcome, started = launch(settings, spec)
+        outcome, started = launch(settings, spec, asked=asked)
         if started is None:
             return outcome
         pending = Pending(outcome, started, slot)

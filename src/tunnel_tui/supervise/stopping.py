@@ -8,6 +8,7 @@ from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import STOP_GRACE, Settings
+from tunnel_tui.supervise import wishes
 from tunnel_tui.supervise.ending import Ending, end_processes
 from tunnel_tui.supervise.family import Census, registered
 from tunnel_tui.supervise.fate import ProgressCallback, outcome_of
@@ -46,6 +47,7 @@ def stop_tunnel(
         StateFileError, FileRefusedError, LockHeldError: as they say.
     """
     state = StateFile(settings.state_file)
+    wishes.note_stop([tunnel_hash])
     with state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT):
         target = Target(tunnel_hash, name, _entries(state, tunnel_hash))
         return stop_targets(settings, state, [target], grace, keep_logins)[0]
@@ -67,6 +69,7 @@ def stop_tunnels(
     state = StateFile(settings.state_file)
     everything = hashes is None
     wanted = list(dict.fromkeys(_all_hashes(settings, state) if hashes is None else hashes))
+    wishes.note_stop(None if everything else wanted)
     outcomes: list[Outcome] = []
     step = _at_once()
     for first in range(0, len(wanted), step):

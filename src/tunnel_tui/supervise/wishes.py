@@ -1,0 +1,32 @@
+"""The last wish counts: a start that still waits for its turn must not undo a later stop."""
+
+import time
+from collections.abc import Iterable
+
+_stopped: dict[str, float] = {}
+_all_stopped = float("-inf")
+
+
+def now() -> float:
+    """Say when a wish is uttered: monotonic seconds."""
+    return time.monotonic()
+
+
+def note_stop(hashes: Iterable[str] | None) -> None:
+    """Remember that somebody wants these tunnels (None: all) stopped, from this moment on.
+
+    Known to this process alone, as the starts that wait in it are.
+    """
+    global _all_stopped
+    moment = now()
+    if hashes is None:
+        _all_stopped = moment
+        _stopped.clear()  # all of them are older
+        return
+    for tunnel_hash in hashes:
+        _stopped[tunnel_hash] = moment
+
+
+def is_outdated(tunnel_hash: str, asked: float) -> bool:
+    """Say whether a start that was asked for at `asked` has been overtaken by a stop."""
+    return max(_all_stopped, _stopped.get(tunnel_hash, _all_stopped)) > asked
