@@ -106,6 +106,22 @@ def test_ssh_killed(watched: Site, fault: Fault, signum: signal.Signals) -> None
     watched.check(*watched.specs)
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_autossh_signalled(watched: Site, fault: Fault, signum: signal.Signals) -> None:
+    """autossh(1), "SSH exits": it ends by the first two, the third makes it start a new ssh."""
+    name = f"autossh signalled ({signum.name})"
+    fault.describe("Processes", name, f"{signum.name} to one autossh of three, from a stranger")
+    victim = watched.specs[0]
+    ssh = watched.ssh_pid(victim)
+    with fault.recovering():
+        with fault.noticing():
+            os.kill(watched.pid(victim), signum)
+            watched.wait_badge(victim, "DEAD|STARTING")
+        wait_until(lambda: not processes.alive(ssh), what="the end of ssh")
+        watched.wait_well(victim)
+    watched.check(*watched.specs)
+
+
 def test_both_killed(watched: Site, fault: Fault) -> None:
     fault.describe("Processes", "autossh and ssh killed", "SIGKILL to both, of all three tunnels")
     with fault.recovering():
