@@ -65,3 +65,26 @@ def test_few_descriptors(site: Site, fault: Fault, monkeypatch: pytest.MonkeyPat
     assert site.home.processes("ssh", "autossh") == []
     assert pids(site) == {}
     site.check()
+
+
+def test_no_inotify(site: Site, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editor and a browser may have used up all there is (inotify(7), max_user_instances)."""
+    what = "no inotify instance for watcher, app and commands; the config grows; one is killed"
+    fault.describe("Many at once", "inotify used up", what)
+    specs = configure(site, 3)
+    full = site.home.command
+    script = 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"'
+    limited = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"]
+    monkeypatch.setattr(site.home, "command", lambda *words: [*limited, *full(*words)])
+    site.watch()
+    site.open_app((140, 60))
+    site.start_all(deadline=60)
+    specs = configure(site, 4)
+    site.wait_well(*specs)
+    victim = specs[0]
+    with fault.recovering():
+        with fault.noticing():
+            os.kill(site.pid(victim), signal.SIGKILL)
+            site.wait_badge(victim, "DEAD|STARTING")
+        site.wait_well(victim)
+    site.check(*specs)
