@@ -11,19 +11,21 @@ from pathlib import Path
 import pytest
 
 from tests.support.tunnels import as_yaml, make_spec
+from tests.support.waiting import wait_until
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import StateFileError
 from tunnel_tui.model import DirectionMode, Outcome, Reason, ReasonCode, State, TunnelStatus
 from tunnel_tui.observe.history import History, Record
 from tunnel_tui.settings import load_settings
 from tunnel_tui.supervise import force as force_module
+from tunnel_tui.supervise import wishes
 from tunnel_tui.supervise.alarm import REST, SETTLE, Alarm
 from tunnel_tui.supervise.configuration import Configuration, trace
 from tunnel_tui.supervise.force import Force
 from tunnel_tui.supervise.revive import Reviver
 from tunnel_tui.supervise.settled import EMPTY_QUIET, QUIET, is_other, read_settled
 from tunnel_tui.supervise.snapshot import Snapshot
-from tunnel_tui.supervise.starter import Starter
+from tunnel_tui.supervise.starter import Job, Starter
 from tunnel_tui.supervise.story import Story
 from tunnel_tui.supervise.watchlog import LONGEST, DescriptorSink, WatchLog, quote
 from tunnel_tui.system.jumps import Jumps
@@ -325,3 +327,22 @@ def test_a_configuration_that_cannot_be_applied_is_tried_again(
     force.enforce()
     assert force.retry_at is None
     assert any("event=config " in line for line in lines)
+
+
+def test_a_stop_overtakes_a_start_in_the_queue(tmp_path: Path) -> None:
+    settings = load_settings({"HOME": str(tmp_path)}, str(tmp_path / "config.yaml"))
+    settings = settings._replace(state_file=str(tmp_path / "state"))
+    said: list[tuple[str, str]] = []
+    starter = Starter(settings, lambda job, outcome: said.append((outcome.name, outcome.message)))
+    first, second = (make_spec(1, 2, name=name, host="-no-host") for name in ("first", "second"))
+    assert starter.pause(0)
+    starter.start()
+    starter.put([Job(first), Job(second)])
+    wishes.note_stop([first.hash, second.hash])
+    starter.put([Job(second)])
+    starter.resume()
+    wait_until(lambda: len(said) == 2, what="both are done")
+    starter.stop(5)
+    assert said[0] == ("first", "it was stopped meanwhile")
+    assert said[1][0] == "second"
+    assert "remote_host would be read as an option" in said[1][1]

@@ -8,17 +8,20 @@ from typing import NamedTuple
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.settings import MAX_STARTING, Settings
+from tunnel_tui.supervise import wishes
 from tunnel_tui.supervise.fate import outcome_of
+from tunnel_tui.supervise.launch import overtaken
 from tunnel_tui.supervise.lifecycle import start_tunnels
 from tunnel_tui.supervise.refusals import end_waiting
 
 
 class Job(NamedTuple):
-    """One start; `waiting` and `registered` as in `revive.Attempt`."""
+    """One start; `waiting` and `registered` as in `revive.Attempt`, `asked` as in `launch`."""
 
     spec: TunnelSpec
     waiting: int = 0
     registered: bool = False
+    asked: float = 0.0
 
 
 class Starter:
@@ -46,10 +49,17 @@ class Starter:
         self._thread.start()
 
     def put(self, jobs: Iterable[Job]) -> None:
-        """Queue starts; a tunnel that is in the queue already stays where it is."""
+        """Queue starts; a tunnel that is in the queue already stays where it is.
+
+        It counts as asked for now: a stop before this moment does not concern it.
+        """
+        asked = wishes.now()
         with self._changed:
-            known = {job.spec.hash for job in self._queue}
-            self._queue.extend(job for job in jobs if job.spec.hash not in known)
+            fresh = {job.spec.hash: job._replace(asked=asked) for job in jobs}
+            for place, job in enumerate(self._queue):
+                if fresh.pop(job.spec.hash, None) is not None:
+                    self._queue[place] = job._replace(asked=asked)
+            self._queue.extend(fresh.values())
             self._changed.notify_all()
 
     def pause(self, timeout: float) -> bool:
@@ -121,6 +131,9 @@ class Starter:
     def _start(self, jobs: list[Job]) -> list[Job]:
         """Start them and report; return those that were cancelled."""
         returned = []
+        jobs = [job for job in jobs if not self._is_overtaken(job)]
+        if not jobs:
+            return []
         for job in jobs:
             if job.waiting and not self._cancel.is_set():
                 self._end_waiting(job)
@@ -140,6 +153,12 @@ class Starter:
             else:
                 self._report(job, outcome)
         return returned
+
+    def _is_overtaken(self, job: Job) -> bool:
+        overtaken_by_stop = wishes.is_outdated(job.spec.hash, job.asked)
+        if overtaken_by_stop:
+            self._report(job, overtaken(job.spec))
+        return overtaken_by_stop
 
     def _end_waiting(self, job: Job) -> None:
         try:
