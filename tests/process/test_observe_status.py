@@ -23,6 +23,7 @@ from tunnel_tui.model import (
 )
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
+from tunnel_tui.settings import LOG_CAP
 from tunnel_tui.system.files import make_directory, open_log
 from tunnel_tui.system.proc import read_stat
 from tunnel_tui.system.spawn import find_program, reap, spawn
@@ -411,6 +412,25 @@ def test_a_chatty_log_hides_nothing(runner: Runner) -> None:
     assert cap_log(runner.settings.log_file(spec.hash), 1_000_000)
     status = runner.look(spec, fresh=True)
     assert status.state is State.RUNNING
+
+
+def test_a_flood_since_the_last_capping_hides_nothing(runner: Runner) -> None:
+    spec = remote_spec(runner, free_port())
+    runner.start(spec)
+    runner.wait(spec, State.RUNNING)
+    log = runner.settings.log_file(spec.hash)
+    flood = "debug1: channel 3: free: direct-tcpip, nchannels 4\n" * 20_000
+    with open(log, "a") as file:
+        while os.path.getsize(log) < 1.2 * LOG_CAP:
+            file.write(flood)
+    for fresh in (False, True):
+        status = runner.look(spec, fresh=fresh)
+        assert status.state is State.RUNNING
+        assert status.confirmed
+    with open(log, "a") as file:
+        file.write("debug1: client_loop: send disconnect: Broken pipe\n")
+    assert runner.look(spec).state is State.STARTING
+    assert runner.look(spec, fresh=True).state is State.STARTING
 
 
 def test_a_pid_that_came_round_again_does_not_inherit_success(runner: Runner) -> None:

@@ -198,7 +198,7 @@ class RunReader:
             if found >= 0:
                 return _confirmed(fd, begin + found, end)
             position, size, behind = begin, _BLOCK, data[:_OVERLAP]
-        return self._in_old_copy(fd, end, success) if position == 0 else Run()
+        return self._in_old_copy(fd, end, success) if position == 0 else _in_head(fd, end, success)
 
     def _in_old_copy(self, fd: int, end: int, success: bytes) -> Run:
         """Look into `<path>.1`, where capping has put what the log had before."""
@@ -246,6 +246,15 @@ def _confirmed(fd: int, at: int, end: int) -> Run:
     start = _start_of_run(before)
     partial = _line_with(before[max(start, 0) :], b": Address already in use")
     return Run(True, True, _void_within(fd, at, end), partial, _count(before, start))
+
+
+def _in_head(fd: int, end: int, success: bytes) -> Run:
+    """Look at the beginning of a log that has been flooded since it was capped.
+
+    Capping leaves there what proves the run; the success line names the very process.
+    """
+    found = os.pread(fd, _BLOCK, 0).rfind(success)
+    return _confirmed(fd, found, end) if found >= 0 else Run()
 
 
 def _void_within(fd: int, begin: int, end: int) -> str:
