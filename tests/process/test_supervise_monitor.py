@@ -17,6 +17,7 @@ from tests.support.waiting import wait_until
 from tunnel_tui.model import ReasonCode, State, TunnelStatus
 from tunnel_tui.observe.history import History
 from tunnel_tui.observe.status import Observer
+from tunnel_tui.supervise import monitor as monitor_module
 from tunnel_tui.supervise.lifecycle import start_tunnel, start_tunnels, stop_tunnel
 from tunnel_tui.supervise.monitor import Monitor, Snapshot
 
@@ -127,6 +128,24 @@ def test_a_death_is_told_within_milliseconds(lab: Lab, watch: Callable[[], Watch
     # 10 ms on a quiet machine; the worst may have met other work.
     assert took[len(took) // 2] < 0.05, took
     assert took[-1] < 0.15, took
+
+
+def test_a_frozen_ssh_is_told_soon_where_looks_are_rare(
+    lab: Lab, watch: Callable[[], Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many tunnels, or on a busy machine, seconds pass between two looks at everything."""
+    spec = inward(lab.echo.port, free_port())
+    lab.home.write_config(as_yaml(spec))
+    assert start_tunnel(lab.home.settings, spec, wait=10).ok
+    monkeypatch.setattr(monitor_module, "_SHARE", 1e-9)
+    watched = watch()
+    status = watched.wait_for(State.RUNNING)
+    assert status.ssh_pid
+    for signum, state in ((signal.SIGSTOP, State.STARTING), (signal.SIGCONT, State.RUNNING)):
+        time.sleep(0.3)
+        os.kill(status.ssh_pid, signum)
+        watched.wait_for(state, deadline=3.0)
+    assert "frozen" in " ".join(s.statuses[0].detail for _, s in watched.snapshots)
 
 
 @pytest.mark.timeout(150)

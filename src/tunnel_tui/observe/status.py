@@ -92,6 +92,17 @@ class Observer:
         """List the live pids of the last look whose death would change something."""
         return set(self._watched)
 
+    def stirs(self) -> bool:
+        """Say whether a process of the last look has since been frozen, let go on, or ended.
+
+        One small read each; a frozen process is what the kernel does not report to a stranger.
+        """
+        for subject in self._subjects.values():
+            was = subject.frozen
+            if not subject.lives() or subject.frozen != was:
+                return True
+        return False
+
     def prove(self, spec: TunnelSpec, entry: TunnelEntry) -> Subject | ProcessStat | None:
         """Prove who runs `entry`: our process, a stranger (its stat), or nobody (None)."""
         key = (entry.hash, entry.pid)

@@ -33,8 +33,10 @@ _RESCAN_EVERY = 5
 """Looks between searches of the whole process table for what the state file has lost."""
 _QUICK, _SLOW = 0.05, 0.25
 """Seconds between looks for the log of a tunnel that is coming up, and for one that stands."""
-_SHARE = 0.004
-"""Of one core, at most, for looking at traffic."""
+_SHARE, _PULSE_SHARE = 0.0025, 0.002
+"""Of one core, at most: for looking at everything, and for seeing whether processes are frozen."""
+_PULSE = 1.0
+"""Seconds, at least, between two looks at nothing but that."""
 
 
 class Monitor:
@@ -72,7 +74,7 @@ class Monitor:
         self._trouble = ""
         self._plan: Plan | None = None
         self._watched: set[int] = set()
-        self._cost = 0.0
+        self._cost = self._pulse_cost = 0.0
         self._unsettled = False
         self._looks = 0
 
@@ -123,11 +125,12 @@ class Monitor:
             events.watch_directory(directory)
         self._look(events, rescan=True)
         next_look = time.monotonic() + self._interval()
+        next_pulse = time.monotonic() + self._pulse_interval()
         soonest = 0.0
         due: float | None = None
         while not self._ending.is_set():
             now = time.monotonic()
-            until = next_look if due is None else min(next_look, due)
+            until = min(next_look, next_pulse) if due is None else min(next_look, next_pulse, due)
             happened = events.wait(max(0.0, until - now))
             self._look_at_dead({event.pid for event in happened if event.kind == "died"})
             for event in happened:
@@ -138,10 +141,16 @@ class Monitor:
             if self._ending.is_set():
                 return
             if now < next_look and (due is None or now < due):
-                continue
+                if now < next_pulse:
+                    continue
+                stirs = self._feel_pulse()
+                next_pulse = time.monotonic() + self._pulse_interval()
+                if not stirs:
+                    continue
             self._look(events, rescan=self._rescan_due())
             soonest = time.monotonic() + _QUICK
             next_look = time.monotonic() + self._interval()
+            next_pulse = time.monotonic() + self._pulse_interval()
             due = None
 
     def _directories(self) -> set[str]:
@@ -156,6 +165,18 @@ class Monitor:
         if self._traffic_interval > 0:
             wanted = min(wanted, self._traffic_interval)
         return max(wanted, min(5.0, self._cost / _SHARE))
+
+    def _feel_pulse(self) -> bool:
+        """See whether a process was frozen or let go on: nobody reports that."""
+        started = time.thread_time()
+        stirs = self._observer.stirs()
+        self._pulse_cost = time.thread_time() - started
+        return stirs
+
+    def _pulse_interval(self) -> float:
+        if self._traffic_interval <= 0:
+            return float("inf")  # nobody is looking: the next look is soon enough
+        return max(_PULSE, min(POLL, self._pulse_cost / _PULSE_SHARE))
 
     def _rescan_due(self) -> bool:
         self._looks += 1
