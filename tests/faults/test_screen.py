@@ -194,7 +194,7 @@ def test_output_stalled(site: Site, fault: Fault, terminal: OpenTerminal) -> Non
     with fault.noticing():
         window.type("?")
         window.reads.set()
-        window.shows("esc closes")
+        window.shows("esc closes", 60)  # behind 400 keys, each with its picture
     window.type("\x1b")
     wait_until(lambda: "esc closes" not in window.text)
     window.shows("● 3")
