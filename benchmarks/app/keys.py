@@ -5,10 +5,12 @@ import re
 import statistics
 import threading
 import time
+from functools import partial
 
 from benchmarks.app.lab import Lab, pretend, settle
 from benchmarks.app.terminal import Terminal, cpu_seconds, cursor_on
 from benchmarks.figures import Figure, spread_of
+from benchmarks.stolen import Waits
 
 LINES = 20_000
 """Per second, in a flood."""
@@ -80,17 +82,17 @@ def _flooded(presses: int) -> list[Figure]:
     ]
 
 
-def _marks(terminal: Terminal, presses: int, tunnels: int) -> list[float]:
+def _marks(terminal: Terminal, presses: int, tunnels: int) -> Waits:
     """Mark all tunnels and take the marks away again; the footer says so."""
-    waits = []
+    waits = Waits()
     for _ in range(presses):
         for key, said in ((MARK_ALL, b"%d marked" % tunnels), (MARK_ALL, b"start")):
             terminal.wait(random.uniform(0.05, 0.12))
-            waits.append(terminal.press(key, said) * 1000)
+            waits.add(partial(terminal.press, key, said))
     return waits
 
 
-def _scrolls(terminal: Terminal, presses: int) -> list[float]:
+def _scrolls(terminal: Terminal, presses: int) -> Waits:
     """Scroll the log up line by line; each time a line comes into sight that was not there."""
     terminal.press(LOG, b"\x1b[")
     for _ in range(presses // 12 + 4):
@@ -99,17 +101,17 @@ def _scrolls(terminal: Terminal, presses: int) -> list[float]:
     terminal.wait(0.3)
     seen: set[int] = set()
     terminal.press(UP, lambda data: seen.update(map(int, _LINE.findall(data))), 0.5)
-    waits, above = [], min(seen)
+    waits, above = Waits(), min(seen)
     for _ in range(presses):
         above -= 1
         terminal.wait(random.uniform(0.05, 0.12))
-        waits.append(terminal.press(UP, b"line %09d" % above) * 1000)
+        waits.add(partial(terminal.press, UP, b"line %09d" % above))
     terminal.press(b"G", b"following")
     terminal.press(BACK, b"start")
     return waits
 
 
-def _beside(what: str, loud: list[float], quiet: list[float]) -> Figure:
+def _beside(what: str, loud: Waits, quiet: Waits) -> Figure:
     ours, theirs = p99(loud), p99(quiet)
     return Figure(
         f"{what} gets {LINES:,} lines/s",
@@ -121,14 +123,14 @@ def _beside(what: str, loud: list[float], quiet: list[float]) -> Figure:
         ours / theirs,
         f"{spread_of(loud)} ms",
         ours <= MOST and ours <= TIMES * theirs,
-        f"medians: {statistics.median(loud):.1f} beside {statistics.median(quiet):.1f} ms",
+        _medians(loud, quiet),
     )
 
 
 def _busy(presses: int, seconds: float) -> list[Figure]:
     figures = []
     with Lab(0, running=False) as lab:
-        quiet, loud, share = [], [], 0.0
+        quiet, loud, share = Waits(), Waits(), 0.0
         for changes in (0, CHANGES):
             terminal = pretend(lab, str(TUNNELS), str(changes))
             try:
@@ -138,8 +140,7 @@ def _busy(presses: int, seconds: float) -> list[Figure]:
                 share = (cpu_seconds(terminal.pid) - before) / seconds * 100
                 terminal.press(NAME_ORDER, b"by name")
                 settle(terminal, 1.0)
-                waits = loud if changes else quiet
-                waits += _moves(terminal, presses)
+                _moves(terminal, presses, loud if changes else quiet)
             finally:
                 terminal.close()
     figures.append(_keys_figure(loud, quiet))
@@ -159,7 +160,7 @@ def _busy(presses: int, seconds: float) -> list[Figure]:
     return figures
 
 
-def _keys_figure(loud: list[float], quiet: list[float]) -> Figure:
+def _keys_figure(loud: Waits, quiet: Waits) -> Figure:
     ours, theirs = p99(loud), p99(quiet)
     return Figure(
         f"key → frame with {TUNNELS} tunnels of which {CHANGES} change every second",
@@ -171,23 +172,27 @@ def _keys_figure(loud: list[float], quiet: list[float]) -> Figure:
         ours / theirs,
         f"{spread_of(loud)} ms",
         ours <= MOST,
-        f"medians: {statistics.median(loud):.1f} beside {statistics.median(quiet):.1f} ms",
+        _medians(loud, quiet),
     )
 
 
-def _moves(terminal: Terminal, presses: int) -> list[float]:
+def _moves(terminal: Terminal, presses: int, waits: Waits) -> None:
     """Move the cursor down and up; sorted by name each row keeps its line."""
     terminal.press(b"g", b"")
     terminal.wait(0.5)
-    place, step, waits = 3, 1, []  # below the header and the names of the columns
+    place, step = 3, 1  # below the header and the names of the columns
     for _ in range(presses):
         if place + step > 17 or place + step < 3:
             step = -step
         place += step
         terminal.wait(random.uniform(0.05, 0.15))
         key = DOWN if step > 0 else UP
-        waits.append(terminal.press(key, cursor_on(place)) * 1000)
-    return waits
+        waits.add(partial(terminal.press, key, cursor_on(place)))
+
+
+def _medians(loud: Waits, quiet: Waits) -> str:
+    beside = f"medians: {statistics.median(loud):.1f} beside {statistics.median(quiet):.1f} ms"
+    return beside + (loud.note or quiet.note)
 
 
 def p99(values: list[float]) -> float:

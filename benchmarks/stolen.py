@@ -1,0 +1,44 @@
+"""Time that other virtual machines took from ours: what happened meanwhile says nothing of us."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+_STAT = Path("/proc/stat")
+_FIELD = 8
+
+
+def stolen() -> int:
+    """Read for how many clock ticks our cores had to wait since boot (proc(5), /proc/stat, steal).
+
+    Always 0 where nobody else has a share in the machine, or the hypervisor does not tell.
+    """
+    try:
+        with _STAT.open("rb") as file:
+            fields = file.readline().split()
+    except OSError:
+        return 0
+    return int(fields[_FIELD]) if len(fields) > _FIELD else 0
+
+
+class Waits(list[float]):
+    """Milliseconds that were waited, without those during which the machine was somebody else's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = 0
+
+    def add(self, work: Callable[[], float]) -> None:
+        """Do the work, which says how many seconds it took."""
+        before = stolen()
+        taken = work() * 1000
+        if stolen() == before:
+            self.append(taken)
+        else:
+            self.lost += 1
+
+    @property
+    def note(self) -> str:
+        """Say how many do not count."""
+        return f"; {self.lost} of {len(self) + self.lost} not counted: stolen time" * bool(
+            self.lost
+        )
