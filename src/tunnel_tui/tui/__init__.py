@@ -6,7 +6,7 @@ _RATE = "TEXTUAL_FPS"
 
 
 def _shorten_frames() -> None:
-    """Let two pictures follow each other within 8 ms instead of 17.
+    """Let two pictures follow each other within 4 ms instead of 17.
 
     A key that comes right after a picture waits for the next but one: with the 60 a second that
     are usual in Textual (textual.constants) that is up to 33 ms. There are no more pictures than
