@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tunnel_tui.observe.logs import classify, decode, sanitise, split_line, strip_debug
-from tunnel_tui.observe.statefile import StateFile, format_line, parse_line
+from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.observe.stateline import format_line, parse_line
 
 Promise = Callable[[bytes], None]
 

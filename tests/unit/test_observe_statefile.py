@@ -10,7 +10,8 @@ import pytest
 from tunnel_tui.errors import FileRefusedError, StateFileError
 from tunnel_tui.model import TunnelEntry
 from tunnel_tui.observe import statefile
-from tunnel_tui.observe.statefile import StateFile, format_line, parse_line
+from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.observe.stateline import format_line, parse_line
 
 SEED = (
     "cloud.usa2\t127.0.0.1:33000\t0.0.0.0:33001\tremote_to_local\tdone-hub\t"
