@@ -2,7 +2,7 @@
 
 import os
 
-from tunnel_tui.observe.runs import proving_lines
+from tunnel_tui.observe.proof import proving_lines
 from tunnel_tui.observe.tail import open_for_reading
 
 _BLOCK = 1024 * 1024

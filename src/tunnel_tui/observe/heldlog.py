@@ -3,7 +3,7 @@
 import os
 import stat as stat_bits
 
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+from tunnel_tui.observe.tail import open_for_reading
 
 
 def held_log(pid: int) -> os.stat_result | None:
@@ -20,14 +20,7 @@ def held_log(pid: int) -> os.stat_result | None:
 
 def open_held_log(pid: int) -> int | None:
     """Open that file for reading, whatever has become of its name; None as above."""
-    try:
-        fd = os.open(_path(pid), _FLAGS)
-    except OSError:
-        return None
-    if stat_bits.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    return None
+    return open_for_reading(_path(pid), follow=True)
 
 
 def _path(pid: int) -> str:

@@ -12,11 +12,11 @@ from tunnel_tui.observe.tail import open_for_reading
 from tunnel_tui.settings import LOG_CAP
 
 TAIL = 4096
-_BLOCK = 256 * 1024
-_OVERLAP = 512
+BLOCK = 256 * 1024
+OVERLAP = 512
 _AUTOSSH_START = b"]: starting ssh (count "
 _OUR_START = b" tunnel-tui["
-_VOID = (
+VOID = (
     b"open failed: administratively prohibited",
     b"remote forward failure for: listen",
     b" not responding.",
@@ -26,15 +26,6 @@ _VOID = (
 )
 """Printed after the success line, each means that the forward no longer stands."""
 
-_PROOF = (
-    b"Entering interactive session.",
-    b"remote forward success for: listen",
-    b": Address already in use",
-    b"Authenticated to ",
-)
-_MOST_PROOF = 50
-_FAR = 1024 * 1024 * 1024
-"""Bytes before the end in which capping looks for the beginning of the run."""
 _SPOKEN = (
     b"): Entering interactive session.",
     b"): remote forward success for: listen ",
@@ -178,8 +169,8 @@ class RunReader:
         return named
 
     def _read_on(self, fd: int, start: int, end: int, success: bytes) -> Run:
-        data = os.pread(fd, end - start + _OVERLAP, max(0, start - _OVERLAP))
-        if _start_of_run(data) >= 0 or success in data:
+        data = os.pread(fd, end - start + OVERLAP, max(0, start - OVERLAP))
+        if start_of_run(data) >= 0 or success in data:
             return self._read_back(fd, end, success)
         return self._run._replace(void=self._run.void or _void(data))
 
@@ -192,12 +183,12 @@ class RunReader:
             judged = None if behind else judge(data, success, whole=begin == 0)
             if judged is not None:
                 return judged
-            start, found = _start_of_run(data), data.rfind(success)
+            start, found = start_of_run(data), data.rfind(success)
             if start > found:
                 return Run(known=True, starts=_count(data, start))
             if found >= 0:
                 return _confirmed(fd, begin + found, end)
-            position, size, behind = begin, _BLOCK, data[:_OVERLAP]
+            position, size, behind = begin, BLOCK, data[:OVERLAP]
         return self._in_old_copy(fd, end, success) if position == 0 else _in_head(fd, end, success)
 
     def _in_old_copy(self, fd: int, end: int, success: bytes) -> Run:
@@ -209,7 +200,7 @@ class RunReader:
             size = os.fstat(old).st_size
             first = max(0, size - 2 * LOG_CAP)
             data = os.pread(old, 2 * LOG_CAP, first)
-            found, start = data.rfind(success), _start_of_run(data)
+            found, start = data.rfind(success), start_of_run(data)
             if found < 0:
                 # Of an earlier run, for all we know: capping leaves the beginning of the run
                 # that lasts in the log itself, so somebody has emptied that.
@@ -230,7 +221,7 @@ def judge(data: bytes, success: bytes, *, whole: bool) -> Run | None:
         success: the line that confirms the forward (`success_lines`).
         whole: there is nothing before `data` that matters.
     """
-    start, found = _start_of_run(data), data.rfind(success)
+    start, found = start_of_run(data), data.rfind(success)
     if start > found:
         return Run(known=True, starts=_count(data, start))
     if found < 0 or (start < 0 and not whole):
@@ -243,7 +234,7 @@ def _confirmed(fd: int, at: int, end: int) -> Run:
     """Judge the run whose success line stands at byte `at`: what came before it, and after."""
     begin = max(0, at - TAIL)
     before = os.pread(fd, at - begin, begin)
-    start = _start_of_run(before)
+    start = start_of_run(before)
     partial = _line_with(before[max(start, 0) :], b": Address already in use")
     return Run(True, True, _void_within(fd, at, end), partial, _count(before, start))
 
@@ -253,60 +244,20 @@ def _in_head(fd: int, end: int, success: bytes) -> Run:
 
     Capping leaves there what proves the run; the success line names the very process.
     """
-    found = os.pread(fd, _BLOCK, 0).rfind(success)
+    found = os.pread(fd, BLOCK, 0).rfind(success)
     return _confirmed(fd, found, end) if found >= 0 else Run()
 
 
 def _void_within(fd: int, begin: int, end: int) -> str:
     while begin < end:
-        void = _void(os.pread(fd, _BLOCK + _OVERLAP, begin))
+        void = _void(os.pread(fd, BLOCK + OVERLAP, begin))
         if void:
             return void
-        begin += _BLOCK
+        begin += BLOCK
     return ""
 
 
-def proving_lines(fd: int, end: int) -> bytes:
-    """Return the lines of a log that begin and confirm its current run, oldest first.
-
-    Searched from the end, further than a reader would: what capping does not find is lost. A
-    flood may have written many times the cap since the last look.
-    """
-    kept: list[bytes] = []
-    position, behind = end, b""
-    while position > 0 and end - position < _FAR:
-        begin = max(0, position - _BLOCK)
-        data = os.pread(fd, position - begin, begin) + behind
-        start = _start_of_run(data)
-        whole = data.rfind(b"\n", 0, start) + 1 if start >= 0 else data.find(b"\n") + 1
-        behind, position = data[:whole][:_OVERLAP], begin
-        proof = _lines_with(data[whole:], (*_PROOF, *_VOID), _MOST_PROOF)
-        kept = [*proof, *kept][:_MOST_PROOF]
-        if start >= 0:
-            first = data[whole:].partition(b"\n")
-            head = first[0] + first[1]
-            return b"".join([head, *(line for line in kept if line != head)])
-    return b""
-
-
-def _lines_with(data: bytes, wanted: tuple[bytes, ...], most: int) -> list[bytes]:
-    """List the first `most` lines that have any of these words, in their order."""
-    places: set[int] = set()
-    for words in wanted:
-        at = -1
-        for _ in range(most):
-            at = data.find(words, at + 1)
-            if at < 0:
-                break
-            places.add(data.rfind(b"\n", 0, at) + 1)
-            at = data.find(b"\n", at)
-            if at < 0:
-                break
-    ends = ((place, data.find(b"\n", place)) for place in sorted(places)[:most])
-    return [data[place : end + 1 if end >= 0 else None] for place, end in ends]
-
-
-def _start_of_run(data: bytes) -> int:
+def start_of_run(data: bytes) -> int:
     """Find the last line that begins a run: autossh's, or ours before it."""
     found = data.rfind(_AUTOSSH_START)
     ours = data.rfind(_OUR_START)
@@ -327,7 +278,7 @@ def _count(data: bytes, start: int) -> int:
 
 
 def _void(data: bytes) -> str:
-    for words in _VOID:
+    for words in VOID:
         if words in data:
             return _line_with(data, words.strip())
     return ""

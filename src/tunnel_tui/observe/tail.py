@@ -10,10 +10,15 @@ _MOST = 8 * 1024 * 1024
 """Bytes that `tail_lines` reads back at most, however long the lines are."""
 
 
-def open_for_reading(path: str) -> int | None:
-    """Open a log without following a symlink; None where there is no regular file to read."""
+def open_for_reading(path: str, *, follow: bool = False) -> int | None:
+    """Open a log; None where there is no regular file to read.
+
+    Args:
+        path: a symlink is refused.
+        follow: follow it all the same: the kernel's own links to open files are such.
+    """
     # O_NONBLOCK: a FIFO in the log's place must not hang us.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     try:
         fd = os.open(path, flags)
     except OSError:
