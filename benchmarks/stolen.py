@@ -35,10 +35,3 @@ class Waits(list[float]):
             self.append(taken)
         else:
             self.lost += 1
-
-    @property
-    def note(self) -> str:
-        """Say how many do not count."""
-        return f"; {self.lost} of {len(self) + self.lost} not counted: stolen time" * bool(
-            self.lost
-        )

@@ -130,7 +130,7 @@ def _beside(what: str, loud: Waits, quiet: Waits) -> Figure:
 def _busy(presses: int, seconds: float) -> list[Figure]:
     figures = []
     with Lab(0, running=False) as lab:
-        quiet, loud, share = Waits(), Waits(), 0.0
+        moves, share = [], 0.0
         for changes in (0, CHANGES):
             terminal = pretend(lab, str(TUNNELS), str(changes))
             try:
@@ -140,9 +140,10 @@ def _busy(presses: int, seconds: float) -> list[Figure]:
                 share = (cpu_seconds(terminal.pid) - before) / seconds * 100
                 terminal.press(NAME_ORDER, b"by name")
                 settle(terminal, 1.0)
-                _moves(terminal, presses, loud if changes else quiet)
+                moves.append(_moves(terminal, presses))
             finally:
                 terminal.close()
+    quiet, loud = moves
     figures.append(_keys_figure(loud, quiet))
     figures.append(
         Figure(
@@ -176,11 +177,11 @@ def _keys_figure(loud: Waits, quiet: Waits) -> Figure:
     )
 
 
-def _moves(terminal: Terminal, presses: int, waits: Waits) -> None:
+def _moves(terminal: Terminal, presses: int) -> Waits:
     """Move the cursor down and up; sorted by name each row keeps its line."""
     terminal.press(b"g", b"")
     terminal.wait(0.5)
-    place, step = 3, 1  # below the header and the names of the columns
+    waits, place, step = Waits(), 3, 1  # below the header and the names of the columns
     for _ in range(presses):
         if place + step > 17 or place + step < 3:
             step = -step
@@ -188,11 +189,15 @@ def _moves(terminal: Terminal, presses: int, waits: Waits) -> None:
         terminal.wait(random.uniform(0.05, 0.15))
         key = DOWN if step > 0 else UP
         waits.add(partial(terminal.press, key, cursor_on(place)))
+    return waits
 
 
 def _medians(loud: Waits, quiet: Waits) -> str:
     beside = f"medians: {statistics.median(loud):.1f} beside {statistics.median(quiet):.1f} ms"
-    return beside + (loud.note or quiet.note)
+    lost = loud.lost + quiet.lost
+    if not lost:
+        return beside
+    return f"{beside}; {lost} of {len(loud) + len(quiet) + lost} not counted: stolen time"
 
 
 def p99(values: list[float]) -> float:

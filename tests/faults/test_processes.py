@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.kills import kill_autossh
 from tests.faults.strangers import Stranger, can_choose_pids
 from tests.support import processes
 from tests.support.faults import Fault, Site
@@ -83,13 +84,7 @@ def rewrite(site: Site, spec: TunnelSpec, pid: int | str) -> None:
 
 def test_autossh_killed(watched: Site, fault: Fault) -> None:
     fault.describe("Processes", "autossh killed", "SIGKILL to one autossh of three")
-    victim = watched.specs[0]
-    with fault.recovering():
-        with fault.noticing():
-            os.kill(watched.pid(victim), signal.SIGKILL)
-            watched.wait_badge(victim, "DEAD|STARTING")
-        watched.wait_well(victim)
-    watched.check(*watched.specs)
+    kill_autossh(watched, fault, watched.specs[0])
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])

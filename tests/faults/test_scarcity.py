@@ -1,12 +1,12 @@
 """What others have taken away: the slots that a frozen start holds, file descriptors."""
 
-import os
 import signal
 import socket
 import subprocess
 
 import pytest
 
+from tests.faults.kills import kill_autossh
 from tests.faults.many import configure, pids
 from tests.support.faults import Fault, Site
 from tests.support.network import free_port
@@ -41,25 +41,23 @@ def test_a_start_is_frozen(site: Site, fault: Fault) -> None:
     site.check()
 
 
+def run_below(site: Site, monkeypatch: pytest.MonkeyPatch, *wrapper: str) -> None:
+    """Run watcher, app and commands from now on as arguments of another command."""
+    full = site.home.command
+    monkeypatch.setattr(site.home, "command", lambda *words: [*wrapper, *full(*words)])
+
+
 def test_few_descriptors(site: Site, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit that is met must not look like the death of a tunnel, nor keep it from its stop."""
     what = "`ulimit -n 30` for watcher, app and commands, 30 tunnels; one is killed; `stop`"
     fault.describe("Many at once", "few file descriptors", what)
     specs = configure(site, 30)
-    full = site.home.command
-    limited = ["sh", "-c", 'ulimit -n 30; exec "$@"', "sh"]
-    monkeypatch.setattr(site.home, "command", lambda *words: [*limited, *full(*words)])
+    run_below(site, monkeypatch, "sh", "-c", 'ulimit -n 30; exec "$@"', "sh")
     site.watch()
     site.open_app((140, 60))
     site.start_all(deadline=60)
     assert site.home.cli("status").stdout.count("RUNNING") == 30
-    victim = specs[-1]
-    with fault.recovering():
-        with fault.noticing():
-            os.kill(site.pid(victim), signal.SIGKILL)
-            site.wait_badge(victim, "DEAD|STARTING")
-        site.wait_well(victim)
-    site.check(*specs)
+    kill_autossh(site, fault, specs[-1])
     stopped = site.home.cli("stop")
     assert stopped.returncode == 0, stopped
     assert site.home.processes("ssh", "autossh") == []
@@ -72,19 +70,11 @@ def test_no_inotify(site: Site, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
     what = "no inotify instance for watcher, app and commands; the config grows; one is killed"
     fault.describe("Many at once", "inotify used up", what)
     specs = configure(site, 3)
-    full = site.home.command
     script = 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"'
-    limited = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"]
-    monkeypatch.setattr(site.home, "command", lambda *words: [*limited, *full(*words)])
+    run_below(site, monkeypatch, "unshare", "--user", "--map-root-user", "sh", "-c", script, "sh")
     site.watch()
     site.open_app((140, 60))
     site.start_all(deadline=60)
     specs = configure(site, 4)
     site.wait_well(*specs)
-    victim = specs[0]
-    with fault.recovering():
-        with fault.noticing():
-            os.kill(site.pid(victim), signal.SIGKILL)
-            site.wait_badge(victim, "DEAD|STARTING")
-        site.wait_well(victim)
-    site.check(*specs)
+    kill_autossh(site, fault, specs[0])

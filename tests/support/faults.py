@@ -25,6 +25,7 @@ from tunnel_tui.model import Direction, State, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import find_tagged
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
+from tunnel_tui.supervise.monitor import POLL
 
 PROPERTY = "fault"
 SECTIONS = ("Processes", "Network and servers", "Files", "Input", "Many at once")
@@ -226,7 +227,7 @@ class Site:
             for found in ours
             if found.hash not in wanted or not {found.stat.pid, found.stat.ppid} & pids
         ]
-        zombies = [line for pid in self._living() for line in zombies_of(pid)]
+        zombies = self._lasting_zombies()
         scraps = list(self._scraps())
         fault.lost += len(wanted - set(recorded))
         fault.doubled += sum(max(recorded[name], leaders[name]) > 1 for name in recorded | leaders)
@@ -246,6 +247,15 @@ class Site:
             said = app.everything
             assert "Traceback" not in said, said
             assert app.exit_status in ((None,) if app is self.app else (None, 0)), said
+
+    def _lasting_zombies(self) -> list[str]:
+        """Those that are not buried by the next look at the latest."""
+        deadline = time.monotonic() + 2 * POLL
+        while zombies := [line for pid in self._living() for line in zombies_of(pid)]:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        return zombies
 
     def _living(self) -> list[int]:
         pids = [daemon.pid for daemon in self._daemons] + [app.pid for app in self._apps[-1:]]

@@ -11,7 +11,7 @@ from tunnel_tui.supervise import riding
 from tunnel_tui.supervise.batch import start_tunnels
 from tunnel_tui.supervise.command import same_command
 from tunnel_tui.supervise.family import registered
-from tunnel_tui.supervise.fate import ProgressCallback
+from tunnel_tui.supervise.fate import ProgressCallback, skipped
 from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT
 from tunnel_tui.supervise.stopping import stop_tunnels
 
@@ -69,12 +69,5 @@ def apply_plan(
     startable = [spec for spec in starts if spec.hash not in stuck]
     outcomes += start_tunnels(settings, startable, count, wait=wait)
     outcomes += (Outcome(spec.hash, spec.name, True, "kept") for spec in plan.keep)
-    outcomes += (
-        Outcome(spec.hash, spec.name, True, "skipped", "it needs a login", _login(spec))
-        for spec in plan.login
-    )
+    outcomes += (skipped(spec, "it needs a login") for spec in plan.login)
     return outcomes
-
-
-def _login(spec: TunnelSpec) -> str:
-    return f"tunnel-tui auth {spec.hash[:8]}"

@@ -12,7 +12,14 @@ from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import MAX_STARTING, Settings
 from tunnel_tui.supervise import riding, wishes
 from tunnel_tui.supervise.family import Census
-from tunnel_tui.supervise.fate import Fate, ProgressCallback, conclude, fate_of, outcome_of
+from tunnel_tui.supervise.fate import (
+    Fate,
+    ProgressCallback,
+    conclude,
+    fate_of,
+    outcome_of,
+    skipped,
+)
 from tunnel_tui.supervise.launch import is_running, launch, overtaken
 from tunnel_tui.supervise.rivals import Rivals
 from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT, Patience, Pending, caretaker, leave
@@ -29,6 +36,7 @@ def start_tunnels(
     wait: float = CONFIRM_TIMEOUT,
     cancel: threading.Event | None = None,
     again: bool = False,
+    asked: float | None = None,
 ) -> list[Outcome]:
     """Start many tunnels, at most MAX_STARTING of them in STARTING at a time.
 
@@ -41,8 +49,10 @@ def start_tunnels(
         wait: seconds for each to stand or fail; 0 returns once all processes are spawned.
         cancel: when set, what is not started yet is skipped.
         again: only those that are still registered: somebody may have stopped them meanwhile.
+        asked: when they were asked for (`wishes.now`), None: now; none that was stopped since.
     """
-    return _Batch(settings, specs, progress, wait, cancel, again).run()
+    asked = wishes.now() if asked is None else asked
+    return _Batch(settings, specs, progress, wait, cancel, again, asked).run()
 
 
 class _Batch:
@@ -56,10 +66,11 @@ class _Batch:
         wait: float,
         cancel: threading.Event | None,
         again: bool,
+        asked: float,
     ) -> None:
         self._settings = settings
         self._again = again
-        self._asked = wishes.now()
+        self._asked = asked
         self._environment = dict(os.environ)  # os.environ decodes it anew for every start
         self._state = StateFile(settings.state_file)
         self._specs = specs
@@ -90,7 +101,7 @@ class _Batch:
         self._rivals = Rivals(self._settings, known)
         for number, spec in enumerate(self._specs):
             if self._cancelled():
-                self._done(number, _skipped(spec, "cancelled"))
+                self._done(number, skipped(spec, "cancelled"))
             elif wishes.is_outdated(spec.hash, self._asked):
                 self._done(number, overtaken(spec))
             elif spec.interactive:
@@ -103,7 +114,7 @@ class _Batch:
         try:
             return riding.attach(self._settings, spec)
         except InteractiveTunnelError:
-            return _skipped(spec, "it needs a login")
+            return skipped(spec, "it needs a login")
         except (TunnelTuiError, OSError) as error:
             return outcome_of(error, spec.hash, spec.name)
 
@@ -188,8 +199,3 @@ class _Batch:
 
     def _cancelled(self) -> bool:
         return self._cancel is not None and self._cancel.is_set()
-
-
-def _skipped(spec: TunnelSpec, why: str) -> Outcome:
-    advice = f"tunnel-tui auth {spec.hash[:8]}" if spec.interactive else ""
-    return Outcome(spec.hash, spec.name, True, "skipped", why, advice)

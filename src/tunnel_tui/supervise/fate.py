@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.model import ForwardKind, Outcome
+from tunnel_tui.model import ForwardKind, Outcome, TunnelSpec
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.runs import judge, success_lines
@@ -74,6 +74,12 @@ def outcome_of(error: TunnelTuiError | OSError, tunnel_hash: str, name: str) -> 
     place = f"{error.filename}: " if error.filename else ""
     message = f"{place}{error.strerror or error}"
     return Outcome(tunnel_hash, name, False, "failed", message)
+
+
+def skipped(spec: TunnelSpec, why: str) -> Outcome:
+    """Say that nobody tried, and how a person can where only a person can."""
+    advice = f"tunnel-tui auth {spec.hash[:8]}" if spec.interactive else ""
+    return Outcome(spec.hash, spec.name, True, "skipped", why, advice)
 
 
 def conclude(settings: Settings, outcome: Outcome, started: Launch, fate: Fate) -> Outcome:

@@ -54,8 +54,8 @@ def launch(
     spec: TunnelSpec,
     census: Census | None = None,
     *,
+    asked: float,
     again: bool = False,
-    asked: float | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Outcome, Launch | None]:
     """Start the tunnel's process and register it, unless it runs already.
@@ -64,8 +64,8 @@ def launch(
         settings: where things are.
         spec: the tunnel.
         census: a recent look at the processes; None: look now.
-        again: only if it is still registered: somebody may have stopped it meanwhile.
         asked: when the start was asked for (`wishes.now`); not if it was stopped since.
+        again: only if it is still registered: somebody may have stopped it meanwhile.
         environment: what the tunnel inherits; None: our own.
 
     Raises:
@@ -83,7 +83,7 @@ def launch(
     state = StateFile(settings.state_file)
     with state.lock_tunnel(spec.hash, LOCK_TIMEOUT):
         gone = again and all(entry.hash != spec.hash for entry in state.read().entries)
-        if gone or (asked is not None and wishes.is_outdated(spec.hash, asked)):
+        if gone or wishes.is_outdated(spec.hash, asked):
             return overtaken(spec), None
         if census is None or os.path.lexists(settings.log_file(spec.hash)):
             # A log without a live entry: a start may have been killed a moment ago, and what it

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import TunnelTuiError
@@ -127,31 +128,27 @@ class Monitor:
         next_look = time.monotonic() + self._interval()
         next_pulse = time.monotonic() + self._pulse_interval()
         soonest = 0.0
-        due: float | None = None
+        due = inf
         while not self._ending.is_set():
-            now = time.monotonic()
-            until = min(next_look, next_pulse) if due is None else min(next_look, next_pulse, due)
-            happened = events.wait(max(0.0, until - now))
+            until = min(next_look, next_pulse, due)
+            happened = events.wait(max(0.0, until - time.monotonic()))
             self._look_at_dead({event.pid for event in happened if event.kind == "died"})
             for event in happened:
-                at = self._when(event, soonest)
-                if at is not None:
-                    due = at if due is None else min(due, at)
-            now = time.monotonic()
+                due = min(due, self._when(event, soonest))
             if self._ending.is_set():
                 return
-            if now < next_look and (due is None or now < due):
-                if now < next_pulse:
-                    continue
+            now = time.monotonic()
+            stirs = False
+            if now >= next_pulse and now < min(next_look, due):
                 stirs = self._feel_pulse()
                 next_pulse = time.monotonic() + self._pulse_interval()
-                if not stirs:
-                    continue
+            if now < min(next_look, due) and not stirs:
+                continue
             self._look(events, rescan=self._rescan_due())
             soonest = time.monotonic() + _QUICK
             next_look = time.monotonic() + self._interval()
             next_pulse = time.monotonic() + self._pulse_interval()
-            due = None
+            due = inf
 
     def _directories(self) -> set[str]:
         places = {os.path.dirname(self._settings.state_file), self._settings.log_dir}
@@ -175,7 +172,7 @@ class Monitor:
 
     def _pulse_interval(self) -> float:
         if self._traffic_interval <= 0:
-            return float("inf")  # nobody is looking: the next look is soon enough
+            return inf  # nobody is looking: the next look is soon enough
         return max(_PULSE, min(POLL, self._pulse_cost / _PULSE_SHARE))
 
     def _rescan_due(self) -> bool:
@@ -185,8 +182,8 @@ class Monitor:
             return True
         return False
 
-    def _when(self, event: Event, soonest: float) -> float | None:
-        """Decide when an event calls for a look; None: never."""
+    def _when(self, event: Event, soonest: float) -> float:
+        """Decide when an event calls for a look; infinity: never."""
         now = time.monotonic()
         if event.kind == "died":
             self._watched.discard(event.pid)
@@ -197,12 +194,12 @@ class Monitor:
             return max(now, soonest)
         directory, name = os.path.split(event.path)
         if directory != self._settings.log_dir:
-            return now if event.path == self._settings.log_dir else None
+            return now if event.path == self._settings.log_dir else inf
         return self._when_logged(name, now, soonest)
 
-    def _when_logged(self, name: str, now: float, soonest: float) -> float | None:
+    def _when_logged(self, name: str, now: float, soonest: float) -> float:
         if not (name.startswith("tunnel-") and name.endswith(".log")):
-            return None
+            return inf
         tunnel_hash = name[len("tunnel-") : -len(".log")]
         statuses = self.snapshot.statuses if self.snapshot else ()
         for status in statuses:

@@ -131,6 +131,7 @@ class Starter:
     def _start(self, jobs: list[Job]) -> list[Job]:
         """Start them and report; return those that were cancelled."""
         returned = []
+        looked = wishes.now()
         jobs = [job for job in jobs if not self._is_overtaken(job)]
         if not jobs:
             return []
@@ -140,7 +141,12 @@ class Starter:
         specs = [job.spec for job in jobs]
         try:
             outcomes = start_tunnels(
-                self._settings, specs, wait=0, cancel=self._cancel, again=jobs[0].registered
+                self._settings,
+                specs,
+                wait=0,
+                cancel=self._cancel,
+                again=jobs[0].registered,
+                asked=looked,
             )
         except (TunnelTuiError, OSError) as error:
             outcomes = [outcome_of(error, spec.hash, spec.name) for spec in specs]

@@ -68,8 +68,11 @@ def stop_tunnels(
     """
     state = StateFile(settings.state_file)
     everything = hashes is None
-    wanted = list(dict.fromkeys(_all_hashes(settings, state) if hashes is None else hashes))
-    wishes.note_stop(None if everything else wanted)
+    wanted = None if hashes is None else list(dict.fromkeys(hashes))
+    # Before anything is looked at: what starts after that look is not in it.
+    wishes.note_stop(wanted)
+    if wanted is None:
+        wanted = list(dict.fromkeys(_all_hashes(settings, state)))
     outcomes: list[Outcome] = []
     step = _at_once()
     for first in range(0, len(wanted), step):

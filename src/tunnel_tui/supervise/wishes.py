@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 
 _stopped: dict[str, float] = {}
-_all_stopped = float("-inf")
+_all_stopped = 0.0
 
 
 def now() -> float:
@@ -29,4 +29,4 @@ def note_stop(hashes: Iterable[str] | None) -> None:
 
 def is_outdated(tunnel_hash: str, asked: float) -> bool:
     """Say whether a start that was asked for at `asked` has been overtaken by a stop."""
-    return max(_all_stopped, _stopped.get(tunnel_hash, _all_stopped)) > asked
+    return max(_all_stopped, _stopped.get(tunnel_hash, 0.0)) > asked
