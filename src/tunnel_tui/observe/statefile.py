@@ -177,8 +177,11 @@ class StateFile:
         self.update(lambda _: [], keep_malformed=False)
 
     @contextmanager
-    def lock_tunnel(self, tunnel_hash: str, timeout: float) -> Iterator[None]:
+    def lock_tunnel(self, tunnel_hash: str, timeout: float) -> Iterator["StateFile"]:
         """Hold the start/stop lock of one tunnel: one at a time, across processes and threads.
+
+        Yields:
+            The same file, cheaper to use in this thread while the lock is held.
 
         Raises:
             LockHeldError: somebody else held it for `timeout` seconds.
@@ -188,8 +191,9 @@ class StateFile:
             number = int(tunnel_hash[:15], 16)
         except ValueError:
             number = int.from_bytes(tunnel_hash.encode("utf-8", "replace")[:7], "big")
-        with self._range((_HASH_LOCKS + number,), timeout, "another start or stop of this tunnel"):
-            yield
+        holder = "another start or stop of this tunnel"
+        with self._range((_HASH_LOCKS + number,), timeout, holder) as fd:
+            yield _OpenStateFile(self.path, fd)
 
     @contextmanager
     def lock_slot(self, limit: int, timeout: float) -> Iterator[None]:
@@ -204,7 +208,7 @@ class StateFile:
             yield
 
     @contextmanager
-    def _range(self, offsets: Iterable[int], timeout: float, holder: str) -> Iterator[None]:
+    def _range(self, offsets: Iterable[int], timeout: float, holder: str) -> Iterator[int]:
         deadline = time.monotonic() + timeout
         pause = 0.005
         while True:
@@ -218,7 +222,7 @@ class StateFile:
             try:
                 lock = _first_free(fd, offsets)
                 if lock is not None and current(fd, self.path):
-                    yield
+                    yield fd
                     return
             finally:
                 if lock is not None:
@@ -268,6 +272,39 @@ class StateFile:
                     return
             finally:
                 os.close(fd)
+
+
+class _OpenStateFile(StateFile):
+    """The same through a descriptor that somebody holds open, as long as it is the same file.
+
+    flock(2) and the range locks of fcntl(2) know nothing of each other.
+    """
+
+    def __init__(self, path: str, fd: int) -> None:
+        super().__init__(path)
+        self._fd = fd
+
+    def _read_bytes(self) -> bytes:
+        locked = _flock(self._fd, fcntl.LOCK_SH, READ_LOCK_TIMEOUT)
+        try:
+            if current(self._fd, self.path):
+                return _read_all(self._fd)
+        finally:
+            if locked:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+        return super()._read_bytes()
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        if _flock(self._fd, fcntl.LOCK_EX, WRITE_LOCK_TIMEOUT):
+            try:
+                if current(self._fd, self.path):
+                    yield self._fd
+                    return
+            finally:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+        with super()._locked() as fd:
+            yield fd
 
 
 def _refused(path: str, why: str) -> FileRefusedError:

@@ -22,7 +22,14 @@ from tunnel_tui.supervise.fate import (
 )
 from tunnel_tui.supervise.launch import is_running, launch, overtaken
 from tunnel_tui.supervise.rivals import Rivals
-from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT, Patience, Pending, caretaker, leave
+from tunnel_tui.supervise.slots import (
+    CONFIRM_TIMEOUT,
+    Patience,
+    Pending,
+    Turnstile,
+    caretaker,
+    leave,
+)
 from tunnel_tui.system import spawn
 
 _PAUSE = 0.01
@@ -79,6 +86,7 @@ class _Batch:
         self._cancel = cancel
         self._outcomes: dict[int, Outcome] = {}
         self._pending: dict[int, Pending] = {}
+        self._slots = Turnstile(self._state)
         self._rivals = Rivals(settings, ())
         self._settled = 0.0
 
@@ -86,10 +94,12 @@ class _Batch:
         try:
             if self._specs:
                 self._start_all()
+            self._slots.close()
             while self._pending and self._wait > 0 and not self._cancelled():
                 self._settle()
                 time.sleep(_PAUSE)
         finally:
+            self._slots.close()
             self._hand_over()
         return [self._outcomes[number] for number in range(len(self._specs))]
 
@@ -158,14 +168,11 @@ class _Batch:
             self._settle()
         while True:
             if len(self._pending) < MAX_STARTING:
-                slot = self._state.lock_slot(MAX_STARTING, 0.0)
-                try:
-                    slot.__enter__()
-                except LockHeldError:  # others are starting tunnels too
-                    if patience.is_vain():
-                        return nullcontext()
-                else:
+                slot = self._slots.take()
+                if slot is not None:
                     return slot
+                if patience.is_vain():
+                    return nullcontext()
             if self._cancelled():
                 raise LockHeldError("cancelled")
             time.sleep(_PAUSE / 4)
@@ -174,14 +181,14 @@ class _Batch:
     def _settle(self) -> None:
         """Give back the slots of those that stand, have failed, or take too long."""
         spawn.reap()
-        now = self._settled = time.monotonic()
+        self._settled = time.monotonic()
+        patience = self._wait or CONFIRM_TIMEOUT
         for number, pending in tuple(self._pending.items()):
             fate = fate_of(pending.started)
-            late = now > pending.deadline - CONFIRM_TIMEOUT + (self._wait or CONFIRM_TIMEOUT)
-            if fate is Fate.PENDING and not late:
+            if fate is Fate.PENDING and pending.age <= patience:
                 continue
             del self._pending[number]
-            leave(pending.slot)
+            self._slots.give(pending)
             if number not in self._outcomes:
                 outcome = conclude(self._settings, pending.outcome, pending.started, fate)
                 self._done(number, outcome)

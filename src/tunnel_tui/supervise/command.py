@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -155,20 +155,35 @@ def shell_line(command: Command) -> str:
 
 def _ssh_arguments(settings: Settings, spec: TunnelSpec, ssh: str) -> tuple[str, ...]:
     forward = forward_of(settings, spec)
-    options = [*_FIRM, f"SetEnv={TAG}={spec.hash}"]
-    if probe.knows_log_verbose(settings, ssh):
-        options.append(f"LogVerbose={probe.LOG_VERBOSE}")
+    fixed = _fixed(settings, ssh, os.path.expanduser("~"), int(time.monotonic()))
+    own = [f"SetEnv={TAG}={spec.hash}", *fixed.verbose]
     if forward.listens_here and forward.listener.path:
         # A socket that a killed ssh left behind would keep the next one from listening.
-        options.append("StreamLocalBindUnlink=yes")
-    options += spec.ssh_options
-    options += [*_TUNABLE, f"UserKnownHostsFile={known_hosts(settings)}"]
-    arguments = ["-N", "-T"]
-    for option in options:
-        arguments += ("-o", option)
+        own.append("StreamLocalBindUnlink=yes")
+    where = (forward.kind.value, forward.argument, "--", spec.remote_host)
+    return (*fixed.first, *_options(own + list(spec.ssh_options)), *fixed.last, *where)
+
+
+class _Fixed(NamedTuple):
+    """Arguments that are the same for all tunnels of one second."""
+
+    first: tuple[str, ...]
+    verbose: tuple[str, ...]
+    last: tuple[str, ...]
+
+
+@lru_cache(maxsize=8)
+def _fixed(settings: Settings, ssh: str, _home: str, _second: int) -> _Fixed:
+    knows = probe.knows_log_verbose(settings, ssh)
+    last = _options([*_TUNABLE, f"UserKnownHostsFile={known_hosts(settings)}"])
     if os.path.exists(settings.ssh_config_file):
-        arguments += ("-F", settings.ssh_config_file)
-    return (*arguments, forward.kind.value, forward.argument, "--", spec.remote_host)
+        last += ("-F", settings.ssh_config_file)
+    verbose = (f"LogVerbose={probe.LOG_VERBOSE}",) if knows else ()
+    return _Fixed(("-N", "-T", *_options(_FIRM)), verbose, last)
+
+
+def _options(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word for value in values for word in ("-o", value))
 
 
 def _find(name: str, environment: Mapping[str, str]) -> str | None:
@@ -183,12 +198,8 @@ def _find_at(name: str, path: str, _period: int) -> str | None:
 
 def known_hosts(settings: Settings) -> str:
     """Ours first, because ssh writes new keys to the first; the person's own are read too."""
-    return _in_order(settings.known_hosts_file, settings.ssh_config_dir, os.path.expanduser("~"))
-
-
-@lru_cache(maxsize=8)
-def _in_order(ours: str, directory: str, home: str) -> str:
-    files = (ours, f"{directory}/known_hosts", f"{home}/.ssh/known_hosts")
+    theirs = f"{settings.ssh_config_dir}/known_hosts", os.path.expanduser("~/.ssh/known_hosts")
+    files = (settings.known_hosts_file, *theirs)
     return " ".join(_quoted(file) for file in dict.fromkeys(files))
 
 

@@ -81,7 +81,7 @@ def launch(
             f"log in with: tunnel-tui auth {spec.hash[:8]}",
         )
     state = StateFile(settings.state_file)
-    with state.lock_tunnel(spec.hash, LOCK_TIMEOUT):
+    with state.lock_tunnel(spec.hash, LOCK_TIMEOUT) as state:
         gone = again and all(entry.hash != spec.hash for entry in state.read().entries)
         if gone or wishes.is_outdated(spec.hash, asked):
             return overtaken(spec), None

@@ -5,17 +5,21 @@ import threading
 import time
 from contextlib import AbstractContextManager
 
+from tunnel_tui.errors import LockHeldError
 from tunnel_tui.model import Outcome
 from tunnel_tui.observe.pulse import FROZEN
 from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.settings import MAX_STARTING
 from tunnel_tui.supervise.fate import Fate, fate_of
 from tunnel_tui.supervise.launch import Launch
 from tunnel_tui.system import proc, spawn
 
 CONFIRM_TIMEOUT = 15.0
 """Seconds after which a tunnel that neither stands nor fails gives its slot to the next."""
-
-
+_MOMENT = 1.0
+"""Seconds: a start that took no longer has kept nobody waiting."""
+_POLITE = 0.06
+"""Seconds between two questions for a slot; the others ask every 0.05 s (`StateFile`)."""
 _PATIENCE = 3.0
 """Seconds without a slot after which it is asked whether somebody can give one back at all."""
 
@@ -58,7 +62,7 @@ def _somebody_is_frozen(path: str) -> bool:
 class Pending:
     """A start that holds a slot."""
 
-    __slots__ = ("deadline", "outcome", "slot", "started")
+    __slots__ = ("_began", "outcome", "slot", "started")
 
     def __init__(
         self, outcome: Outcome, started: Launch, slot: AbstractContextManager[None]
@@ -66,7 +70,58 @@ class Pending:
         self.outcome = outcome
         self.started = started
         self.slot = slot
-        self.deadline = time.monotonic() + CONFIRM_TIMEOUT
+        self._began = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the process was spawned."""
+        return time.monotonic() - self._began
+
+
+class Turnstile:
+    """The slots of one batch: one that was needed for a moment only goes to the next start.
+
+    Others wait for slots too, and ask less often than a batch could: after a start that took
+    long, theirs is the first turn.
+    """
+
+    def __init__(self, state: StateFile) -> None:
+        self._state = state
+        self._spare: list[AbstractContextManager[None]] = []
+        self._ask = 0.0
+        self._open = True
+
+    def take(self) -> AbstractContextManager[None] | None:
+        """Take a slot; None: there is none at the moment.
+
+        Raises:
+            FileRefusedError, StateFileError: see `StateFile.update`.
+        """
+        if self._spare:
+            return self._spare.pop()
+        if time.monotonic() < self._ask:
+            return None
+        slot = self._state.lock_slot(MAX_STARTING, 0.0)
+        try:
+            slot.__enter__()
+        except LockHeldError:  # others are starting tunnels too
+            self._ask = time.monotonic() + _POLITE
+            return None
+        return slot
+
+    def give(self, pending: Pending) -> None:
+        """Take the slot back of a start that stands, has failed, or takes too long."""
+        if self._open and pending.age < _MOMENT:
+            self._spare.append(pending.slot)
+            return
+        leave(pending.slot)
+        self._ask = time.monotonic() + _POLITE
+
+    def close(self) -> None:
+        """Say that no more starts follow."""
+        self._open = False
+        while self._spare:
+            leave(self._spare.pop())
 
 
 class Caretaker:
@@ -106,8 +161,7 @@ caretaker = Caretaker()
 
 def _settled(pending: Pending) -> bool:
     spawn.reap()
-    late = time.monotonic() > pending.deadline
-    return late or fate_of(pending.started) is not Fate.PENDING
+    return pending.age > CONFIRM_TIMEOUT or fate_of(pending.started) is not Fate.PENDING
 
 
 def leave(slot: AbstractContextManager[None]) -> None:

@@ -65,9 +65,13 @@ def is_alive(pid: int) -> bool:
     """Tell whether a process runs, whoever owns it. Zombies and pids up to 1 do not count."""
     if pid <= 1:
         return False
-    stat = read_stat(pid)
-    if stat is not None:
-        return stat.alive
+    if not HAS_PROC:
+        stat = read_stat(pid)
+        if stat is not None:
+            return stat.alive
+    elif data := _read(f"/proc/{pid}/stat", strict=True):
+        state = data.rfind(b")") + 2  # the name before it may contain anything
+        return data[state : state + 1].decode("ascii", "replace") not in _DEAD_STATES
     # `hidepid` (proc(5)) hides other people's processes; signal 0 still tells them from nobody.
     try:
         os.kill(pid, 0)
