@@ -1,5 +1,6 @@
-"""Two people start the same tunnels at the same moment."""
+"""Two people start tunnels at the same moment, the same ones or others."""
 
+import socket
 import subprocess
 from collections.abc import Callable
 
@@ -8,6 +9,9 @@ import pytest
 from tests.conftest import Lab
 from tests.support.network import DelayingProxy, free_port
 from tests.support.tunnels import as_yaml, inward
+from tests.support.waiting import wait_until
+from tunnel_tui.settings import MAX_STARTING
+from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT
 
 pytestmark = pytest.mark.process
 
@@ -33,3 +37,25 @@ def test_neither_calls_the_other_one_s_start_a_failure(
     said = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert len(lab.home.processes("autossh")) == len(specs)
+
+
+def test_a_start_does_not_wait_for_all_of_a_batch_that_hangs(lab: Lab) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        options = (f"Port={silent.getsockname()[1]}", "ConnectTimeout=300")
+        stuck = [
+            inward(80, free_port(), name=f"s{n}", ssh_options=options)
+            for n in range(5 * MAX_STARTING)
+        ]
+        good = inward(lab.echo.port, free_port(), name="good")
+        lab.home.write_config(as_yaml(*stuck, good))
+        batch = subprocess.Popen(
+            lab.home.command("start"), env=lab.home.variables, stdout=subprocess.DEVNULL
+        )
+        try:
+            wait_until(lambda: len(lab.home.processes("autossh")) == MAX_STARTING, 20)
+            started = lab.home.cli("start-tunnel", "good", timeout=CONFIRM_TIMEOUT + 10)
+            assert started.returncode == 0, started
+            assert len(lab.home.processes("autossh")) < len(stuck)
+        finally:
+            batch.kill()
+            batch.wait()
