@@ -52,7 +52,7 @@ def test_a_start_does_not_wait_for_all_of_a_batch_that_hangs(lab: Lab) -> None:
             lab.home.command("start"), env=lab.home.variables, stdout=subprocess.DEVNULL
         )
         try:
-            wait_until(lambda: len(lab.home.processes("autossh")) == MAX_STARTING, 20)
+            wait_until(lambda: len(lab.home.processes("autossh")) >= MAX_STARTING, 20)
             started = lab.home.cli("start-tunnel", "good", timeout=CONFIRM_TIMEOUT + 10)
             assert started.returncode == 0, started
             assert len(lab.home.processes("autossh")) < len(stuck)
