@@ -121,6 +121,7 @@ class _Batch:
                 self._start(number, spec, census, entries.get(spec.hash, ()))
 
     def _attach(self, spec: TunnelSpec) -> Outcome:
+        self._slots.pause()
         try:
             return riding.attach(self._settings, spec)
         except InteractiveTunnelError:

@@ -120,6 +120,10 @@ class Turnstile:
     def close(self) -> None:
         """Say that no more starts follow."""
         self._open = False
+        self.pause()
+
+    def pause(self) -> None:
+        """Keep no slot that no start is using: the next start may be a while."""
         while self._spare:
             leave(self._spare.pop())
 
