@@ -14,7 +14,6 @@ from tests.support.sshd import Keys
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State
 from tunnel_tui.observe.status import Observer
-from tunnel_tui.supervise.watcher import watcher_state
 
 pytestmark = [pytest.mark.process, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -41,8 +40,7 @@ def test_everybody_at_once(site: Site, fault: Fault) -> None:
     what = "the watcher, the app's S, 2 `start`, 2 `restart` and 20 `start-tunnel` of 30 tunnels"
     fault.describe("Many at once", "watcher, app and commands start the same tunnels", what)
     specs = configure(site, 30)
-    daemon = site.watch()
-    wait_until(lambda: watcher_state(site.home.settings).pid == daemon.pid, what="the watch")
+    site.watch()
     app = site.open_app((140, 60))
     app.press("S")
     commands = [["start"], ["restart"], ["start"], ["restart"]]

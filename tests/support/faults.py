@@ -26,6 +26,7 @@ from tunnel_tui.observe.identity import find_tagged
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
 from tunnel_tui.supervise.monitor import POLL
+from tunnel_tui.supervise.watcher import watcher_state
 
 PROPERTY = "fault"
 SECTIONS = ("Processes", "Network and servers", "Files", "Input", "Many at once")
@@ -123,10 +124,11 @@ class Site:
         return specs
 
     def watch(self, *arguments: str) -> Daemon:
-        """Start the watcher, which starts the tunnels."""
-        self.daemon = Daemon(self.home, *arguments)
-        self._daemons.append(self.daemon)
-        return self.daemon
+        """Start the watcher, which starts the tunnels; an app that is opened now leaves it that."""
+        daemon = self.daemon = Daemon(self.home, *arguments)
+        self._daemons.append(daemon)
+        wait_until(lambda: watcher_state(self.home.settings).pid == daemon.pid, 20, "the watch")
+        return daemon
 
     def open_app(self, size: tuple[int, int] = (140, 40), *arguments: str) -> Tmux:
         """Open the app in a terminal of its own and wait for its first table."""

@@ -115,7 +115,9 @@ class Turnstile:
             self._spare.append(pending.slot)
             return
         leave(pending.slot)
-        self._ask = time.monotonic() + _POLITE
+        now = time.monotonic()
+        if now > self._ask:  # many that end one after the other must not put us off for ever
+            self._ask = now + _POLITE
 
     def close(self) -> None:
         """Say that no more starts follow."""
