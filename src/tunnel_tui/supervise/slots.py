@@ -20,6 +20,8 @@ _MOMENT = 1.0
 """Seconds: a start that took no longer has kept nobody waiting."""
 _POLITE = 0.06
 """Seconds between two questions for a slot; the others ask every 0.05 s (`StateFile`)."""
+_COURTESY = 0.25
+"""Seconds in which they may take the slot of a start that took longer."""
 _PATIENCE = 3.0
 """Seconds without a slot after which it is asked whether somebody can give one back at all."""
 
@@ -117,7 +119,7 @@ class Turnstile:
         leave(pending.slot)
         now = time.monotonic()
         if now > self._ask:  # many that end one after the other must not put us off for ever
-            self._ask = now + _POLITE
+            self._ask = now + _COURTESY
 
     def close(self) -> None:
         """Say that no more starts follow."""
