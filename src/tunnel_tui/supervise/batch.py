@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 
 from tunnel_tui.errors import InteractiveTunnelError, LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
@@ -92,14 +92,13 @@ class _Batch:
 
     def run(self) -> list[Outcome]:
         try:
-            if self._specs:
-                self._start_all()
-            self._slots.close()
+            with closing(self._slots):
+                if self._specs:
+                    self._start_all()
             while self._pending and self._wait > 0 and not self._cancelled():
                 self._settle()
                 time.sleep(_PAUSE)
         finally:
-            self._slots.close()
             self._hand_over()
         return [self._outcomes[number] for number in range(len(self._specs))]
 
