@@ -76,14 +76,14 @@ def test_shared_file_gets_its_mode_whatever_the_umask(tmp_path, open_files):
     assert not os.get_inheritable(open_files[1])
 
 
-def test_existing_file_is_never_opened_with_o_creat(tmp_path, open_files, monkeypatch):
+def test_existing_file_is_never_opened_with_o_creat_alone(tmp_path, open_files, monkeypatch):
     """In a sticky directory with fs.protected_regular that fails even for root (proc(5))."""
     path = tmp_path / "state"
     path.write_bytes(b"old")
     real = os.open
 
     def like_protected_regular(name, flags, *args, **kwargs):
-        if flags & os.O_CREAT and os.path.exists(name):
+        if flags & os.O_CREAT and not flags & os.O_EXCL and os.path.exists(name):
             raise PermissionError(errno.EACCES, "protected", name)
         return real(name, flags, *args, **kwargs)
 

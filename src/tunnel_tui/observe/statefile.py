@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tunnel_tui.errors import FileRefusedError, LockHeldError, StateFileError
 from tunnel_tui.model import TunnelEntry
+from tunnel_tui.observe.statebytes import (
+    lock_whole,
+    open_state,
+    read_all,
+    refused,
+    write_over,
+)
 from tunnel_tui.observe.stateline import format_line, parse_line, parse_text
-from tunnel_tui.system.files import current, open_shared
+from tunnel_tui.system.files import current
 
 if TYPE_CHECKING:
     from tunnel_tui.system.locks import RangeLock
@@ -26,7 +33,6 @@ READ_LOCK_TIMEOUT = 1.0
 """Seconds a reader waits for writers before it reads without the lock."""
 WRITE_LOCK_TIMEOUT = 10.0
 """Seconds a writer waits before it gives up."""
-MAX_SIZE = 64 * 1024 * 1024
 _HASH_LOCKS = 1 << 32
 _SLOT_LOCKS = 1 << 62
 
@@ -114,7 +120,7 @@ class StateFile:
                 content is still there.
         """
         with self._locked() as fd:
-            old = _read_all(fd)
+            old = read_all(fd)
             entries, malformed = parse_text(old.decode("utf-8", "surrogateescape"))
             wanted = list(change(list(entries)))
             lines = [format_line(entry) for entry in wanted]
@@ -123,7 +129,7 @@ class StateFile:
             text = "".join(f"{line}\n" for line in lines)
             new = text.encode("utf-8", "surrogateescape")
             if new != old:
-                _write_over(fd, old, new, self.path)
+                write_over(fd, old, new, self.path)
             return wanted
 
     def put(self, entry: TunnelEntry) -> None:
@@ -146,11 +152,11 @@ class StateFile:
     def _append(self, tunnel_hash: str, line: str) -> bool:
         """Add a line where nothing has to make room for it; False: `update` has to do it."""
         with self._locked() as fd:
-            old = _read_all(fd)
+            old = read_all(fd)
             if tunnel_hash.encode("ascii") in old or not (old.endswith(b"\n") or not old):
                 return False
             new = line.encode("utf-8", "surrogateescape")
-            _write_over(fd, old, old + new, self.path, len(old))
+            write_over(fd, old, old + new, self.path, len(old))
             return True
 
     def remove(self, tunnel_hash: str, pid: int | None = None) -> bool:
@@ -177,6 +183,19 @@ class StateFile:
         self.update(lambda _: [], keep_malformed=False)
 
     @contextmanager
+    def opened(self) -> Iterator["StateFile"]:
+        """Keep the file open for many locks of one thread, one after the other.
+
+        Raises:
+            FileRefusedError, StateFileError: see `update`.
+        """
+        fd = open_state(self.path)
+        try:
+            yield _OpenStateFile(self.path, fd)
+        finally:
+            os.close(fd)
+
+    @contextmanager
     def lock_tunnel(self, tunnel_hash: str, timeout: float) -> Iterator["StateFile"]:
         """Hold the start/stop lock of one tunnel: one at a time, across processes and threads.
 
@@ -187,12 +206,8 @@ class StateFile:
             LockHeldError: somebody else held it for `timeout` seconds.
             FileRefusedError, StateFileError: see `update`.
         """
-        try:
-            number = int(tunnel_hash[:15], 16)
-        except ValueError:
-            number = int.from_bytes(tunnel_hash.encode("utf-8", "replace")[:7], "big")
         holder = "another start or stop of this tunnel"
-        with self._range((_HASH_LOCKS + number,), timeout, holder) as fd:
+        with self._range((_tunnel_lock(tunnel_hash),), timeout, holder) as fd:
             yield _OpenStateFile(self.path, fd)
 
     @contextmanager
@@ -214,10 +229,7 @@ class StateFile:
         while True:
             # A descriptor of its own: the lock belongs to the open file, so threads exclude
             # each other too.
-            try:
-                fd = open_shared(self.path)
-            except OSError as error:
-                raise _failed(self.path, error) from error
+            fd = open_state(self.path)
             lock = None
             try:
                 lock = _first_free(fd, offsets)
@@ -241,14 +253,14 @@ class StateFile:
                 fd = os.open(self.path, flags)
             except OSError as error:
                 if error.errno == errno.ELOOP:
-                    raise _refused(self.path, "it is a symbolic link") from None
+                    raise refused(self.path, "it is a symbolic link") from None
                 raise
             try:
                 if not stat_bits.S_ISREG(os.fstat(fd).st_mode):
-                    raise _refused(self.path, "it is not a regular file")
-                locked = _flock(fd, fcntl.LOCK_SH, READ_LOCK_TIMEOUT)
+                    raise refused(self.path, "it is not a regular file")
+                locked = lock_whole(fd, fcntl.LOCK_SH, READ_LOCK_TIMEOUT)
                 if current(fd, self.path) or not locked:
-                    return _read_all(fd)
+                    return read_all(fd)
             finally:
                 os.close(fd)
 
@@ -256,12 +268,9 @@ class StateFile:
     def _locked(self) -> Iterator[int]:
         deadline = time.monotonic() + WRITE_LOCK_TIMEOUT
         while True:
+            fd = open_state(self.path)
             try:
-                fd = open_shared(self.path)
-            except OSError as error:
-                raise _failed(self.path, error) from error
-            try:
-                if not _flock(fd, fcntl.LOCK_EX, deadline - time.monotonic()):
+                if not lock_whole(fd, fcntl.LOCK_EX, deadline - time.monotonic()):
                     raise StateFileError(
                         "The state file is locked",
                         f"{self.path} has been held for {WRITE_LOCK_TIMEOUT:g} s",
@@ -277,18 +286,32 @@ class StateFile:
 class _OpenStateFile(StateFile):
     """The same through a descriptor that somebody holds open, as long as it is the same file.
 
-    flock(2) and the range locks of fcntl(2) know nothing of each other.
+    lock_whole(2) and the range locks of fcntl(2) know nothing of each other.
     """
 
     def __init__(self, path: str, fd: int) -> None:
         super().__init__(path)
         self._fd = fd
 
+    @contextmanager
+    def lock_tunnel(self, tunnel_hash: str, timeout: float) -> Iterator[StateFile]:
+        lock = _first_free(self._fd, (_tunnel_lock(tunnel_hash),))
+        try:
+            if lock is not None and current(self._fd, self.path):
+                yield self
+                return
+        finally:
+            if lock is not None:
+                lock.release()
+        # Somebody else's for the moment, or another file by now.
+        with super().lock_tunnel(tunnel_hash, timeout) as state:
+            yield state
+
     def _read_bytes(self) -> bytes:
-        locked = _flock(self._fd, fcntl.LOCK_SH, READ_LOCK_TIMEOUT)
+        locked = lock_whole(self._fd, fcntl.LOCK_SH, READ_LOCK_TIMEOUT)
         try:
             if current(self._fd, self.path):
-                return _read_all(self._fd)
+                return read_all(self._fd)
         finally:
             if locked:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -296,7 +319,7 @@ class _OpenStateFile(StateFile):
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        if _flock(self._fd, fcntl.LOCK_EX, WRITE_LOCK_TIMEOUT):
+        if lock_whole(self._fd, fcntl.LOCK_EX, WRITE_LOCK_TIMEOUT):
             try:
                 if current(self._fd, self.path):
                     yield self._fd
@@ -307,23 +330,12 @@ class _OpenStateFile(StateFile):
             yield fd
 
 
-def _refused(path: str, why: str) -> FileRefusedError:
-    return FileRefusedError(
-        "The state file is refused", f"{path}: {why}", "remove it; it is written anew"
-    )
-
-
-def _failed(path: str, error: OSError) -> StateFileError:
-    advice = {
-        errno.ENOSPC: "make room on the disk",
-        errno.EDQUOT: "make room: your quota is used up",
-        errno.EACCES: "give everybody who runs tunnels the right to write it: mode 666",
-    }
-    return StateFileError(
-        "The state file cannot be written",
-        f"{path}: {error.strerror or error}",
-        advice.get(error.errno or 0, ""),
-    )
+def _tunnel_lock(tunnel_hash: str) -> int:
+    """Say which byte stands for a tunnel."""
+    try:
+        return _HASH_LOCKS + int(tunnel_hash[:15], 16)
+    except ValueError:
+        return _HASH_LOCKS + int.from_bytes(tunnel_hash.encode("utf-8", "replace")[:7], "big")
 
 
 def _first_free(fd: int, offsets: Iterable[int]) -> "RangeLock | None":
@@ -334,51 +346,3 @@ def _first_free(fd: int, offsets: Iterable[int]) -> "RangeLock | None":
         if lock.acquire(blocking=False):
             return lock
     return None
-
-
-def _flock(fd: int, kind: int, timeout: float) -> bool:
-    deadline = time.monotonic() + timeout
-    pause = 0.001
-    while True:
-        try:
-            fcntl.flock(fd, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.004)  # longer would starve the unlucky
-        else:
-            return True
-
-
-def _read_all(fd: int) -> bytes:
-    size = min(os.fstat(fd).st_size, MAX_SIZE)
-    parts: list[bytes] = []
-    offset = 0
-    while offset < size:
-        part = os.pread(fd, size - offset, offset)
-        if not part:
-            break
-        parts.append(part)
-        offset += len(part)
-    return b"".join(parts)
-
-
-def _write_over(fd: int, old: bytes, new: bytes, path: str, start: int = 0) -> None:
-    """Replace the content; up to byte `start` old and new are the same."""
-    # Reserve first: a full disk must be noticed before the first byte is changed.
-    try:
-        if len(new) > len(old):
-            os.posix_fallocate(fd, len(old), len(new) - len(old))
-        if new and os.pwrite(fd, new[start:], start) != len(new) - start:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if len(new) < len(old):
-            os.ftruncate(fd, len(new))
-    except OSError as error:
-        try:
-            if old:
-                os.pwrite(fd, old, 0)
-            os.ftruncate(fd, len(old))
-        except OSError:
-            pass  # the first error says it
-        raise _failed(path, error) from error

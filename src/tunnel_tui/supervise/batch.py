@@ -4,13 +4,14 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 
 from tunnel_tui.errors import InteractiveTunnelError, LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import MAX_STARTING, Settings
 from tunnel_tui.supervise import riding, wishes
+from tunnel_tui.supervise.command import Command, build_command
 from tunnel_tui.supervise.family import Census
 from tunnel_tui.supervise.fate import (
     Fate,
@@ -33,6 +34,7 @@ from tunnel_tui.supervise.slots import (
 from tunnel_tui.system import spawn
 
 _PAUSE = 0.01
+_AHEAD = 2 * MAX_STARTING
 
 
 def start_tunnels(
@@ -78,8 +80,10 @@ class _Batch:
         self._settings = settings
         self._again = again
         self._asked = asked
-        self._environment = dict(os.environ)  # os.environ decodes it anew for every start
+        self._commands: dict[int, Command] = {}
         self._state = StateFile(settings.state_file)
+        self._opened: StateFile | None = None
+        self._files = ExitStack()
         self._specs = specs
         self._progress = progress
         self._wait = min(wait, CONFIRM_TIMEOUT)
@@ -92,7 +96,7 @@ class _Batch:
 
     def run(self) -> list[Outcome]:
         try:
-            with closing(self._slots):
+            with closing(self._slots), self._files:
                 if self._specs:
                     self._start_all()
             while self._pending and self._wait > 0 and not self._cancelled():
@@ -145,12 +149,13 @@ class _Batch:
                 census,
                 again=self._again,
                 asked=self._asked,
-                environment=self._environment,
+                command=self._command(number),
+                state=self._file(),
             )
             if started is None:
                 self._done(number, outcome)
                 return
-            self._rivals.add(TunnelEntry.of(spec, started.pid))
+            self._rivals.add(TunnelEntry.of(spec, started.pid), spec)
             self._pending[number] = Pending(outcome, started, slot)
             slot = None
             if self._wait <= 0:
@@ -160,6 +165,25 @@ class _Batch:
         finally:
             if slot is not None:
                 leave(slot)
+
+    def _file(self) -> StateFile:
+        if self._opened is None:
+            self._opened = self._files.enter_context(self._state.opened())
+        return self._opened
+
+    def _command(self, number: int) -> Command | None:
+        """Return the command of a tunnel; None: it cannot be made, and `launch` will say why.
+
+        Those of the next tunnels are made with it: in a row they take a third of the time that
+        they take between two starts, when nothing is in the processor's caches any more.
+        """
+        if number not in self._commands:
+            environment = dict(os.environ)  # os.environ decodes it anew for everybody who looks
+            self._commands.clear()
+            for ahead, spec in enumerate(self._specs[number : number + _AHEAD], number):
+                with suppress(TunnelTuiError):
+                    self._commands[ahead] = build_command(self._settings, spec, environment)
+        return self._commands.get(number)
 
     def _slot(self) -> AbstractContextManager[None]:
         patience = Patience(self._state)

@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
@@ -56,7 +56,8 @@ def launch(
     *,
     asked: float,
     again: bool = False,
-    environment: Mapping[str, str] | None = None,
+    command: Command | None = None,
+    state: StateFile | None = None,
 ) -> tuple[Outcome, Launch | None]:
     """Start the tunnel's process and register it, unless it runs already.
 
@@ -66,7 +67,8 @@ def launch(
         census: a recent look at the processes; None: look now.
         asked: when the start was asked for (`wishes.now`); not if it was stopped since.
         again: only if it is still registered: somebody may have stopped it meanwhile.
-        environment: what the tunnel inherits; None: our own.
+        command: what `build_command` made of it a moment ago; None: make it now.
+        state: the state file, where it is open already.
 
     Raises:
         InteractiveTunnelError: the tunnel needs a person at a prompt.
@@ -80,7 +82,7 @@ def launch(
             "it is interactive: a password or a code will be asked",
             f"log in with: tunnel-tui auth {spec.hash[:8]}",
         )
-    state = StateFile(settings.state_file)
+    state = state or StateFile(settings.state_file)
     with state.lock_tunnel(spec.hash, LOCK_TIMEOUT) as state:
         gone = again and all(entry.hash != spec.hash for entry in state.read().entries)
         if gone or wishes.is_outdated(spec.hash, asked):
@@ -92,7 +94,7 @@ def launch(
         running = _running(state, spec, census)
         if running is not None:
             return running, None
-        command = build_command(settings, spec, os.environ if environment is None else environment)
+        command = command or build_command(settings, spec, os.environ)
         started = _start(settings, state, spec, command)
     message = "" if started.reconnects else "autossh is not installed: it will not reconnect"
     advice = "" if started.reconnects else "install autossh"

@@ -2,6 +2,9 @@
 
 import os
 import stat as stat_bits
+import time
+from functools import lru_cache
+from typing import Any
 
 from tunnel_tui.errors import FileRefusedError, PortBusyError
 from tunnel_tui.model import Endpoint, TunnelSpec
@@ -16,28 +19,32 @@ def can_bind(host: str, port: int) -> bool:
     import errno
     import socket
 
-    wild = host in ("", "*")
-    try:
-        found = socket.getaddrinfo(
-            None if wild else host,
-            port,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE if wild else 0,
-        )
-    except (OSError, UnicodeError):
-        return True
-    for family, kind, protocol, _, address in found:
+    for family, address in _addresses(host, int(time.monotonic())):
         try:
-            with socket.socket(family, kind, protocol) as probe:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
                 # As ssh does (channel_setup_fwd_listener_tcpip): what lingers does not disturb.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(address)
+                probe.bind((address[0], port, *address[2:]))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return False
     return True
+
+
+@lru_cache(maxsize=64)
+def _addresses(host: str, _second: int) -> tuple[tuple[int, tuple[Any, ...]], ...]:
+    """Look up the families and addresses of a bind host; the answer is good for a second."""
+    import socket
+
+    wild = host in ("", "*")
+    flags = socket.AI_PASSIVE if wild else 0
+    try:
+        found = socket.getaddrinfo(None if wild else host, 0, type=socket.SOCK_STREAM, flags=flags)
+    except (OSError, UnicodeError):
+        return ()
+    return tuple((int(family), address) for family, _, _, _, address in found)
 
 
 def check_socket(spec: TunnelSpec, listener: Endpoint) -> None:

@@ -16,11 +16,11 @@ class Rivals:
         self._mode = settings.direction_mode
         self._taken: dict[object, list[tuple[Endpoint, TunnelEntry]]] = {}
         for entry in entries:
-            self.add(entry)
+            self.add(entry, entry.spec())
 
-    def add(self, entry: TunnelEntry) -> None:
-        """Take note of a tunnel that has a process."""
-        listener = self._listener(entry.spec())
+    def add(self, entry: TunnelEntry, spec: TunnelSpec) -> None:
+        """Take note of a tunnel that has a process; `spec` says the same as its entry."""
+        listener = self._listener(spec)
         if listener is not None:
             self._taken.setdefault(listener.path or listener.port, []).append((listener, entry))
 

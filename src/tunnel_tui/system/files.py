@@ -1,13 +1,15 @@
 """Files in places that others may write to: no symlink followed, no stranger's file trusted.
 
 In a sticky directory such as /tmp the kernel refuses even root to open another user's file with
-O_CREAT (sysctl `fs.protected_regular`), hence opening and creating are always two steps.
+O_CREAT (sysctl `fs.protected_regular`) unless O_EXCL refuses it first, hence opening and creating
+are always two steps.
 """
 
 import errno
 import os
 import stat
 import time
+from contextlib import suppress
 
 from tunnel_tui.errors import FileRefusedError
 
@@ -131,6 +133,9 @@ def current(descriptor: int, path: str) -> bool:
 
 
 def _open_or_create(path: str, flags: int, mode: int, *, ours: bool = False) -> int:
+    if ours:  # mostly there is none
+        with suppress(FileExistsError):
+            return _create(path, flags, mode)
     for attempt in range(_TRIES):
         last = attempt == _TRIES - 1
         try:
