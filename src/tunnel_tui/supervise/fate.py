@@ -39,7 +39,7 @@ def fate_of(started: Launch) -> Fate:
     output = _output(started)
     for match in reversed(_SUCCESS[started.forward.kind].findall(output)):
         run = judge(output, success_lines(int(match), started.forward)[0], whole=True)
-        if run is not None and run.stands and proc.is_alive(int(match)):
+        if run is not None and run.stands and proc.exists(int(match)):
             return Fate.STANDS
     return Fate.PENDING if proc.is_alive(started.pid) else Fate.FAILED
 
@@ -50,6 +50,9 @@ def _output(started: Launch) -> bytes:
     except OSError:
         return b""
     try:
+        output = os.pread(descriptor, _LOG_WINDOW, started.offset)
+        if len(output) < _LOG_WINDOW:
+            return output
         size = os.fstat(descriptor).st_size
         return os.pread(descriptor, _LOG_WINDOW, max(started.offset, size - _LOG_WINDOW))
     finally:

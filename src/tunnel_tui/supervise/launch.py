@@ -4,6 +4,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
@@ -138,7 +139,9 @@ def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | No
 
 def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Command) -> Launch:
     forward = forward_of(settings, spec)
-    _make_directories(settings)
+    if not os.path.isdir(settings.log_dir):
+        files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
+    _make_data_directory(settings.data_dir, int(time.monotonic()))
     if forward.listens_here:
         try:
             check_listener(spec, forward, lambda: state.read().entries)
@@ -152,7 +155,7 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Comm
             write_line(log, f"starting {spec.name}")
         except OSError as error:  # the disk is full
             raise _unwritable(path, error) from error
-        offset = os.fstat(log).st_size
+        offset = os.lseek(log, 0, os.SEEK_CUR)
         pid = spawn.spawn(command.argv, command.environment, log)
     finally:
         os.close(log)
@@ -165,11 +168,11 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Comm
     return Launch(spec, pid, forward, path, offset, command.reconnects)
 
 
-def _make_directories(settings: Settings) -> None:
-    if not os.path.isdir(settings.log_dir):
-        files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
-    if not os.path.isdir(settings.data_dir):
-        files.make_directory(settings.data_dir, 0o700)  # ssh writes new host keys there
+@lru_cache(maxsize=2)
+def _make_data_directory(path: str, _second: int) -> None:
+    """Make the directory into which ssh writes new host keys; looked for once a second."""
+    if not os.path.isdir(path):
+        files.make_directory(path, 0o700)
 
 
 def _note_refusal(settings: Settings, spec: TunnelSpec, error: PortBusyError) -> None:
