@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tunnel_tui.errors import FileRefusedError, StateFileError
+from tunnel_tui.errors import FileRefusedError, LockHeldError, StateFileError
 from tunnel_tui.model import TunnelEntry
 from tunnel_tui.observe import statefile
 from tunnel_tui.observe.statefile import StateFile
@@ -227,3 +227,33 @@ def test_an_error_inside_the_lock_is_not_swallowed(state: StateFile) -> None:
         raise KeyError
     with state.lock_tunnel("a" * 32, 0):
         pass
+
+
+def test_a_file_that_is_kept_open_locks_like_any_other(state: StateFile) -> None:
+    with state.opened() as opened:
+        with opened.lock_tunnel("a" * 32, 1) as held:
+            held.put(entry(1))
+            with pytest.raises(LockHeldError), state.lock_tunnel("a" * 32, 0.02):
+                pass
+        with (
+            state.lock_tunnel("a" * 32, 1),
+            pytest.raises(LockHeldError),
+            opened.lock_tunnel("a" * 32, 0.02),
+        ):
+            pass
+        with opened.lock_tunnel("a" * 32, 0):
+            pass
+    assert state.read().entries == (entry(1),)
+
+
+def test_a_file_that_is_kept_open_and_replaced_is_not_written(state: StateFile) -> None:
+    state.clear()
+    with state.opened() as opened:
+        os.unlink(state.path)
+        state.put(entry(1))
+        with opened.lock_tunnel("a" * 32, 1) as held:
+            with pytest.raises(LockHeldError), state.lock_tunnel("a" * 32, 0.02):
+                pass
+            held.put(entry(2))
+            assert held.read().entries == (entry(1), entry(2))
+    assert state.read().entries == (entry(1), entry(2))
