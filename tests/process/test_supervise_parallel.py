@@ -18,11 +18,11 @@ from tests.support.network import free_port, passes
 from tests.support.tunnels import as_yaml, inward, state_of
 from tests.support.waiting import wait_until
 from tunnel_tui.config.load import load_config
-from tunnel_tui.model import State, TunnelSpec
+from tunnel_tui.model import Outcome, State, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import MAX_STARTING
 from tunnel_tui.supervise.apply import apply_plan, plan_changes
-from tunnel_tui.supervise.lifecycle import start_tunnels, stop_tunnels
+from tunnel_tui.supervise.lifecycle import restart_tunnels, start_tunnels, stop_tunnels
 from tunnel_tui.system import proc
 
 pytestmark = [pytest.mark.process, pytest.mark.alone]
@@ -175,6 +175,24 @@ def test_a_stop_also_ends_the_starts_that_wait_for_their_turn(home: Home, stop: 
     # What is asked for afterwards is started.
     assert start_tunnels(home.settings, specs[:1], wait=0)[0].verb == "started"
     stop_tunnels(home.settings, None, grace=2.0)
+
+
+def test_a_stop_during_a_restart_is_the_last_word(lab: Lab) -> None:
+    settings = lab.home.settings
+    specs = [inward(lab.echo.port, free_port(), name=f"t{n}") for n in range(3)]
+    hashes = [spec.hash for spec in specs]
+    configure(lab.home, specs)
+    assert all(outcome.ok for outcome in start_tunnels(settings, specs))
+    verbs = [outcome.verb for outcome in restart_tunnels(settings, hashes, specs)]
+    assert verbs == ["stopped"] * 3 + ["started"] * 3
+
+    def stop_all(done: int, _total: int, _outcome: Outcome) -> None:
+        if done == 1:
+            stop_tunnels(settings, None)
+
+    outcomes = restart_tunnels(settings, hashes, specs, stop_all)
+    assert [outcome.message for outcome in outcomes[3:]] == ["it was stopped meanwhile"] * 3
+    assert lab.home.processes() == []
 
 
 def test_starts_and_stops_of_one_tunnel_at_once_end_in_one_truth(

@@ -271,6 +271,12 @@ class FakeEngine:
         self.calls.append(("stop_all", hashes))
         return self._batch([status.spec for status in self.statuses], progress)
 
+    def restart_all(
+        self, running: Sequence[str], specs: Sequence[TunnelSpec], progress: Progress
+    ) -> list[Outcome]:
+        self.calls.append(("restart_all", running, *(s.name for s in specs)))
+        return self._batch(specs, progress)
+
     def clean_up(self, specs: Sequence[TunnelSpec]) -> list[Outcome]:
         self.calls.append(("clean_up",))
         return [Outcome(s.hash, s.name, True, "removed", "its process is gone") for s in specs[:1]]

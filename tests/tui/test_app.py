@@ -179,6 +179,22 @@ async def test_long_work_shows_its_progress(engine: FakeEngine) -> None:
         await until(pilot, lambda: "2/2" not in text_of(app)[0], "end of progress")
 
 
+async def test_x_calls_off_a_start_whose_turn_has_not_come(engine: FakeEngine) -> None:
+    engine.gate = threading.Event()
+    async with opened(engine) as (app, pilot):
+        await pilot.press("S")
+        await until(pilot, lambda: "2/2" in text_of(app)[0], "progress")
+        await select(app, pilot, "printer")
+        await pilot.press("x")
+        await until(pilot, lambda: ("stop", "printer") in engine.calls)
+        assert any("it will not be started" in note for note in notes(app))
+        engine.gate.set()
+        await until(pilot, lambda: "2/2" not in text_of(app)[0], "end of progress")
+        await pilot.press("x")
+        assert any("it is not running" in note for note in notes(app))
+        assert engine.calls.count(("stop", "printer")) == 1
+
+
 async def test_clean_up_reports(engine: FakeEngine) -> None:
     async with opened(engine) as (app, pilot):
         await pilot.press("c")

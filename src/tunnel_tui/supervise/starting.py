@@ -23,8 +23,11 @@ def start_tunnel(
     *,
     wait: float = 0.0,
     cancel: threading.Event | None = None,
+    asked: float | None = None,
 ) -> Outcome:
     """Start a tunnel unless it runs; with `wait`, say what became of it within that many seconds.
+
+    Not if it was stopped since it was `asked` for (`wishes.now`; None: now).
 
     Raises:
         InteractiveTunnelError: the tunnel needs a person at a prompt (where somebody is logged
@@ -37,7 +40,7 @@ def start_tunnel(
     running = is_running(spec, StateFile(settings.state_file).read().entries)
     if running is not None:
         return running
-    asked = wishes.now()
+    asked = wishes.now() if asked is None else asked
     slot = _wait_for_slot(settings, cancel)
     kept = False
     try:

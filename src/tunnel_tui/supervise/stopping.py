@@ -33,6 +33,7 @@ def stop_tunnel(
     name: str = "",
     grace: float = STOP_GRACE,
     keep_logins: Collection[str] = (),
+    asked: float | None = None,
 ) -> Outcome:
     """Stop a tunnel: end its processes, remove its entry, delete its log.
 
@@ -42,12 +43,13 @@ def stop_tunnel(
         name: for the messages, where no entry knows it.
         grace: seconds between TERM and KILL.
         keep_logins: remote hosts whose login stays even without a tunnel on it.
+        asked: when it was asked for (`wishes.now`), None: now; later starts are not overtaken.
 
     Raises:
         StateFileError, FileRefusedError, LockHeldError: as they say.
     """
     state = StateFile(settings.state_file)
-    wishes.note_stop([tunnel_hash])
+    wishes.note_stop([tunnel_hash], asked)
     with state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT):
         target = Target(tunnel_hash, name, _entries(state, tunnel_hash))
         return stop_targets(settings, state, [target], grace, keep_logins)[0]
@@ -60,17 +62,19 @@ def stop_tunnels(
     *,
     grace: float = STOP_GRACE,
     keep_logins: Collection[str] = (),
+    asked: float | None = None,
 ) -> list[Outcome]:
     """Stop many tunnels in parallel; None: all, and every process of ours without an entry.
 
     Stopping all also empties the state file and deletes all logs. What goes wrong with one
     tunnel is in its outcome. The logins of the hosts in `keep_logins` stay.
+    `asked` as in `stop_tunnel`.
     """
     state = StateFile(settings.state_file)
     everything = hashes is None
     wanted = None if hashes is None else list(dict.fromkeys(hashes))
     # Before anything is looked at: what starts after that look is not in it.
-    wishes.note_stop(wanted)
+    wishes.note_stop(wanted, asked)
     if wanted is None:
         wanted = list(dict.fromkeys(_all_hashes(settings, state)))
     outcomes: list[Outcome] = []

@@ -12,19 +12,18 @@ def now() -> float:
     return time.monotonic()
 
 
-def note_stop(hashes: Iterable[str] | None) -> None:
-    """Remember that somebody wants these tunnels (None: all) stopped, from this moment on.
+def note_stop(hashes: Iterable[str] | None, asked: float | None = None) -> None:
+    """Remember that somebody wants these tunnels (None: all) stopped, since `asked` (None: now).
 
     Known to this process alone, as the starts that wait in it are.
     """
     global _all_stopped
-    moment = now()
+    moment = now() if asked is None else asked
     if hashes is None:
-        _all_stopped = moment
-        _stopped.clear()  # all of them are older
+        _all_stopped = max(_all_stopped, moment)
         return
     for tunnel_hash in hashes:
-        _stopped[tunnel_hash] = moment
+        _stopped[tunnel_hash] = max(moment, _stopped.get(tunnel_hash, 0.0))
 
 
 def is_outdated(tunnel_hash: str, asked: float) -> bool:

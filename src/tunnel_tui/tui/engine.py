@@ -86,6 +86,12 @@ class Engine(Protocol):
         """Stop the tunnels given, or all and every orphan."""
         ...
 
+    def restart_all(
+        self, running: Sequence[str], specs: Sequence[TunnelSpec], progress: Progress
+    ) -> list[Outcome]:
+        """Stop those of the hashes `running`, then start all of `specs`."""
+        ...
+
     def clean_up(self, specs: Sequence[TunnelSpec]) -> list[Outcome]:
         """Repair what is left over; each action is one outcome."""
         ...

@@ -14,6 +14,7 @@ from tunnel_tui.supervise.command import build_command, shell_line
 from tunnel_tui.supervise.hostkeys import ChangedKey, forget_key
 from tunnel_tui.supervise.lifecycle import (
     restart_tunnel,
+    restart_tunnels,
     start_tunnel,
     start_tunnels,
     stop_tunnel,
@@ -92,6 +93,12 @@ class LiveEngine:
     def stop_all(self, hashes: Sequence[str] | None, progress: Progress) -> list[Outcome]:
         """Stop the tunnels given, or all and every orphan."""
         return stop_tunnels(self.settings, hashes, progress)
+
+    def restart_all(
+        self, running: Sequence[str], specs: Sequence[TunnelSpec], progress: Progress
+    ) -> list[Outcome]:
+        """Stop those that run, then start all of `specs`."""
+        return restart_tunnels(self.settings, running, specs, progress)
 
     def clean_up(self, specs: Sequence[TunnelSpec]) -> list[Outcome]:
         """Repair what is left over."""

@@ -65,18 +65,8 @@ class Operations:
 
     def restart_all(self, running: Sequence[str], specs: Sequence[TunnelSpec]) -> None:
         """Stop what runs of these tunnels, then start them all."""
-
-        def restart(progress: Progress) -> list[Outcome]:
-            total = len(running) + len(specs)
-            stopped = self._engine.stop_all(
-                running, lambda done, _, out: progress(done, total, out)
-            )
-            started = self._engine.start_all(
-                specs, lambda done, _, out: progress(len(running) + done, total, out)
-            )
-            return [*stopped, *started]
-
-        self._batch("restarting", restart, len(running) + len(specs), specs)
+        work = partial(self._engine.restart_all, running, specs)
+        self._batch("restarting", work, len(running) + len(specs), specs)
 
     def bring_up(self, specs: Sequence[TunnelSpec]) -> None:
         """Let these tunnels ride on the login that their host has."""

@@ -73,7 +73,13 @@ class Actions(Screen[None]):
         self._handle("start")
 
     def action_stop(self) -> None:
-        """Stop the selected tunnel."""
+        """Stop the selected tunnel; one whose turn to start has not come will not be started."""
+        row, operations = self.selected, self.context.operations
+        if row is not None and why_not("stop", row) and row.key in operations.under_way:
+            operations.handle_one("stop", row.status.spec)
+            name = clean(row.status.spec.name)
+            self.notify("it will not be started", title=name, markup=False, timeout=4)
+            return
         self._handle("stop")
 
     def action_restart(self) -> None:
