@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import MAX_STARTING
 from tunnel_tui.supervise.apply import apply_plan, plan_changes
 from tunnel_tui.supervise.lifecycle import restart_tunnels, start_tunnels, stop_tunnels
-from tunnel_tui.system import proc
+from tunnel_tui.system import proc, spawn
 
 pytestmark = [pytest.mark.process, pytest.mark.alone]
 
@@ -192,6 +193,41 @@ def test_a_stop_during_a_restart_is_the_last_word(lab: Lab) -> None:
 
     outcomes = restart_tunnels(settings, hashes, specs, stop_all)
     assert [outcome.message for outcome in outcomes[3:]] == ["it was stopped meanwhile"] * 3
+    assert lab.home.processes() == []
+
+
+def test_a_stop_of_all_that_looks_too_early_is_the_last_word(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sees neither entry nor process of a start that is about to spawn."""
+    settings = lab.home.settings
+    spec = inward(lab.echo.port, free_port())
+    configure(lab.home, [spec])
+    real = spawn.spawn
+
+    def stopped_meanwhile(*arguments: Any) -> int:
+        stop_tunnels(settings, None)
+        return real(*arguments)
+
+    monkeypatch.setattr(spawn, "spawn", stopped_meanwhile)
+    (outcome,) = start_tunnels(settings, [spec])
+    assert (outcome.verb, outcome.message) == ("skipped", "it was stopped meanwhile")
+    assert lab.home.processes() == []
+    assert lab.home.state_file.read_text() == ""
+    assert not os.path.exists(settings.log_file(spec.hash))
+
+
+def test_a_stop_while_a_plan_is_carried_out_is_the_last_word(lab: Lab) -> None:
+    settings = lab.home.settings
+    old, new = (inward(lab.echo.port, free_port(), name=name) for name in ("old", "new"))
+    assert apply_plan(settings, plan_changes(settings, [old]))[0].ok
+
+    def stop_new(_done: int, _total: int, outcome: Outcome) -> None:
+        if outcome.hash == old.hash:
+            stop_tunnels(settings, [new.hash])
+
+    outcomes = apply_plan(settings, plan_changes(settings, [new]), stop_new)
+    assert [outcome.verb for outcome in outcomes] == ["stopped", "skipped"]
     assert lab.home.processes() == []
 
 

@@ -106,6 +106,10 @@ class Network:
         """Abort the connections to the server; both ends hear of it."""
         _run(f"ss -K dst {SERVER}")
 
+    def forget_closed(self) -> None:
+        """Let the kernel send no more of connections that a program has closed."""
+        _run(f"ss -K state fin-wait-1 dst {SERVER}")
+
     def down(self) -> None:
         """Take the interface down; its addresses and routes go with it, as with a pulled plug."""
         _run(f"ip link set {_WIRE} down")

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support import processes
@@ -109,7 +110,8 @@ class Sshd:
         assert self.process
         pids = [self.process.pid, *self.sessions]
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            with suppress(ProcessLookupError):  # a session may end meanwhile
+                os.kill(pid, signal.SIGSTOP)
         return pids
 
     def stop(self) -> None:

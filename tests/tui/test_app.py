@@ -195,6 +195,20 @@ async def test_x_calls_off_a_start_whose_turn_has_not_come(engine: FakeEngine) -
         assert engine.calls.count(("stop", "printer")) == 1
 
 
+async def test_other_work_does_not_hide_what_is_being_started(engine: FakeEngine) -> None:
+    engine.gate = threading.Event()
+    async with opened(engine) as (app, pilot):
+        await pilot.press("S")
+        await until(pilot, lambda: "2/2" in text_of(app)[0], "progress")
+        await pilot.press("c")
+        await until(pilot, lambda: any("1 thing cleaned up" in note for note in notes(app)))
+        await select(app, pilot, "printer")
+        await pilot.press("space", "x")
+        key = next(row.key for row in main_of(app).context.rows.rows if row.marked)
+        await until(pilot, lambda: ("stop_all", [key]) in engine.calls)
+        engine.gate.set()
+
+
 async def test_clean_up_reports(engine: FakeEngine) -> None:
     async with opened(engine) as (app, pilot):
         await pilot.press("c")

@@ -200,7 +200,8 @@ class StateFile:
         """Hold the start/stop lock of one tunnel: one at a time, across processes and threads.
 
         Yields:
-            The same file, cheaper to use in this thread while the lock is held.
+            The same file, cheaper to use in this thread while the lock is held; it must not
+            lock the same tunnel again (the descriptor has that lock, and would lose it).
 
         Raises:
             LockHeldError: somebody else held it for `timeout` seconds.
@@ -286,7 +287,7 @@ class StateFile:
 class _OpenStateFile(StateFile):
     """The same through a descriptor that somebody holds open, as long as it is the same file.
 
-    lock_whole(2) and the range locks of fcntl(2) know nothing of each other.
+    flock(2) and the range locks of fcntl(2) know nothing of each other.
     """
 
     def __init__(self, path: str, fd: int) -> None:

@@ -7,7 +7,7 @@ from tunnel_tui.config.plan import Plan, make_plan
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise import riding
+from tunnel_tui.supervise import riding, wishes
 from tunnel_tui.supervise.batch import start_tunnels
 from tunnel_tui.supervise.command import same_command
 from tunnel_tui.supervise.family import registered
@@ -47,6 +47,7 @@ def apply_plan(
     Raises:
         StateFileError, FileRefusedError: the state file cannot be used at all.
     """
+    asked = wishes.now()  # who stops one of them from now on means it
     starts = (*plan.restart, *plan.start)
     total = len(plan.stop) + len(starts)
     done: list[Outcome] = []
@@ -59,15 +60,15 @@ def apply_plan(
     # The last tunnel of a login may only have changed its port: the login must outlive it.
     needed = {spec.remote_host for spec in starts if spec.interactive}
     leaving = [entry.hash for entry in plan.stop]
-    outcomes = stop_tunnels(settings, leaving, count, keep_logins=needed)
+    outcomes = stop_tunnels(settings, leaving, count, keep_logins=needed, asked=asked)
     stuck = {
         outcome.hash: outcome
-        for outcome in stop_tunnels(settings, [spec.hash for spec in plan.restart])
+        for outcome in stop_tunnels(settings, [spec.hash for spec in plan.restart], asked=asked)
         if not outcome.ok
     }
     outcomes += stuck.values()
     startable = [spec for spec in starts if spec.hash not in stuck]
-    outcomes += start_tunnels(settings, startable, count, wait=wait)
+    outcomes += start_tunnels(settings, startable, count, wait=wait, asked=asked)
     outcomes += (Outcome(spec.hash, spec.name, True, "kept") for spec in plan.keep)
     outcomes += (skipped(spec, "it needs a login") for spec in plan.login)
     return outcomes

@@ -4,6 +4,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -97,6 +98,10 @@ def launch(
             return running, None
         command = command or build_command(settings, spec, os.environ)
         started = _start(settings, state, spec, command)
+        if wishes.is_outdated(spec.hash, asked):
+            # Who stops all takes no lock of ours, and has looked before there was anything.
+            _call_off(state, started)
+            return overtaken(spec), None
     message = "" if started.reconnects else "autossh is not installed: it will not reconnect"
     advice = "" if started.reconnects else "install autossh"
     outcome = Outcome(spec.hash, spec.name, True, "started", message, advice, started.pid)
@@ -220,6 +225,13 @@ def _unwritable(path: str, error: OSError) -> SpawnError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     advice = "make room on the disk" if full else "check the directory"
     return SpawnError("the log cannot be written", f"{path}: {error.strerror or error}", advice)
+
+
+def _call_off(state: StateFile, started: Launch) -> None:
+    _undo(started.pid)
+    state.remove(started.spec.hash, started.pid)
+    with suppress(OSError):
+        os.unlink(started.log_file)
 
 
 def _undo(pid: int) -> None:

@@ -83,9 +83,13 @@ def is_alive(pid: int) -> bool:
 
 
 def exists(pid: int) -> bool:
-    """Tell whether a process of ours has this pid, zombies included; a fifth of `is_alive`."""
+    """Tell whether a process has this pid, zombies included; a fifth of the cost of `is_alive`."""
+    if pid <= 1:
+        return False
     try:
         os.kill(pid, 0)
+    except PermissionError:
+        return True
     except (OSError, OverflowError):
         return False
     return True

@@ -274,7 +274,7 @@ class TunnelApp(KeysInOrder):
     def _tell_of_batch(self, event: BatchFinished) -> None:
         self._progress = None
         self._show_header()
-        self.context.operations.under_way = frozenset()
+        self.context.operations.settle(event.starts)
         self._announcer.settle(event.outcomes)
         if event.error is not None:
             self._complain(event.error.title, event.error.detail, event.error.advice)

@@ -1,5 +1,7 @@
 """What happened, in the past tense. Workers and threads post these; handlers own the change."""
 
+from collections.abc import Collection
+
 from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
@@ -48,11 +50,18 @@ class ProgressMade(Message):
 class BatchFinished(Message):
     """Work on many tunnels came to its end."""
 
-    def __init__(self, what: str, outcomes: list[Outcome], error: TunnelTuiError | None) -> None:
+    def __init__(
+        self,
+        what: str,
+        outcomes: list[Outcome],
+        error: TunnelTuiError | None,
+        starts: Collection[str] = (),
+    ) -> None:
         super().__init__()
         self.what = what
         self.outcomes = outcomes
         self.error = error
+        self.starts = starts
 
 
 class LogRead(Message):

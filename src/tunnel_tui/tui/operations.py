@@ -1,6 +1,7 @@
 """What a person can have done: each is one call of the engine in a worker of its own."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,11 +25,21 @@ class Operations:
     def __init__(self, app: App[Any], engine: Engine) -> None:
         self._app = app
         self._engine = engine
-        self.under_way: frozenset[str] = frozenset()
-        """Tunnels that are being started together: at the end, one toast lists what failed."""
+        self._starts: Counter[str] = Counter()
 
-    def _run(self, work: Callable[[], None], group: str) -> None:
-        self._app.run_worker(work, thread=True, exclusive=True, group=group, exit_on_error=False)
+    @property
+    def under_way(self) -> frozenset[str]:
+        """Tunnels that are being started together: at the end, one toast lists what failed."""
+        return frozenset(self._starts)
+
+    def settle(self, starts: Collection[str]) -> None:
+        """Take note that these are no longer being started together."""
+        self._starts -= Counter(starts)
+
+    def _run(self, work: Callable[[], None], group: str, *, exclusive: bool = True) -> None:
+        self._app.run_worker(
+            work, thread=True, exclusive=exclusive, group=group, exit_on_error=False
+        )
 
     def _post(self, message: Message) -> None:
         """Tell the main screen; what it does not handle goes on to the app."""
@@ -98,12 +109,15 @@ class Operations:
         total: int,
         starts: Sequence[TunnelSpec] = (),
     ) -> None:
-        self.under_way |= {spec.hash for spec in starts}
+        keys = [spec.hash for spec in starts]
+        self._starts.update(keys)
         if total:
             self._post(ProgressMade(what, 0, total))
-        self._run(partial(self._run_batch, what, work), "all")
+        self._run(partial(self._run_batch, what, work, keys), "all", exclusive=False)
 
-    def _run_batch(self, what: str, work: Callable[[Progress], list[Outcome]]) -> None:
+    def _run_batch(
+        self, what: str, work: Callable[[Progress], list[Outcome]], starts: Collection[str]
+    ) -> None:
         outcomes: list[Outcome] = []
         error = None
 
@@ -116,7 +130,7 @@ class Operations:
             error = problem
         except Exception as problem:  # a person must read of it whatever it is
             error = TunnelTuiError(f"{what.capitalize()} failed", repr(problem))
-        self._post(BatchFinished(what, outcomes, error))
+        self._post(BatchFinished(what, outcomes, error, starts))
         self._engine.poke()
 
     def read_details(self, status: TunnelStatus) -> None:

@@ -40,7 +40,11 @@ class ManyActions(Arranging):
         if not (rows := self.meant):
             super().action_stop()
             return
-        able = self._able("stop", [row for row in rows if not row.login])
+        starting = self.context.operations.under_way
+        able = [row for row in rows if row.key in starting]  # their turn may be still to come
+        others = [row for row in rows if row.key not in starting and not row.login]
+        if others or not able:
+            able += self._able("stop", others)
         keys = [row.key for row in able]
         self._sure("stop", able, lambda: self.context.operations.stop_all(keys))
 
