@@ -126,7 +126,7 @@ class _Batch:
     def _attach(self, spec: TunnelSpec) -> Outcome:
         self._slots.pause()
         try:
-            return riding.attach(self._settings, spec)
+            return riding.attach(self._settings, spec, self._asked)
         except InteractiveTunnelError:
             return skipped(spec, "it needs a login")
         except (TunnelTuiError, OSError) as error:

@@ -7,6 +7,7 @@ from tunnel_tui.config.load import Config
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.settings import Settings
+from tunnel_tui.supervise import wishes
 from tunnel_tui.supervise.apply import apply_plan, plan_changes
 from tunnel_tui.supervise.lifecycle import stop_tunnels
 from tunnel_tui.supervise.revive import Reviver
@@ -131,6 +132,7 @@ class Force:
     def _apply(self, config: Config, everything: bool) -> None:
         """Stop what is gone, start what is new, restart what is another now."""
         self._starter.pause(_HALT)
+        asked = wishes.now()  # who stops one of them while others are being stopped means it
         try:
             self._starter.keep(config.tunnels)
             plan = plan_changes(self._settings, config.tunnels)
@@ -140,12 +142,14 @@ class Force:
             now = plan._replace(start=riding, restart=(), keep=(), login=())
             self._say(config, plan._replace(start=tuple(begin)).summary())
             self._report(apply_plan(self._settings, now, wait=0.0))
-            stopped = stop_tunnels(self._settings, [spec.hash for spec in plan.restart])
+            stopped = stop_tunnels(
+                self._settings, [spec.hash for spec in plan.restart], asked=asked
+            )
             self._report(stopped)
             stuck = {outcome.hash for outcome in stopped if not outcome.ok}
             starts = [*plan.restart, *(spec for spec in begin if not spec.interactive)]
             self._reviver.forget(spec.hash for spec in starts)
-            self._starter.put(Job(spec) for spec in starts if spec.hash not in stuck)
+            self._starter.put((Job(spec) for spec in starts if spec.hash not in stuck), asked)
             self._config = config
         finally:
             self._starter.resume()

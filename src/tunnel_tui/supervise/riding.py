@@ -14,7 +14,7 @@ from tunnel_tui.observe import identity
 from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise import launch
+from tunnel_tui.supervise import launch, wishes
 from tunnel_tui.supervise.command import forward_of
 from tunnel_tui.supervise.family import registered
 from tunnel_tui.supervise.login_command import build_request
@@ -41,8 +41,10 @@ def rides(entry: TunnelEntry) -> bool:
     return identity.is_login(entry.remote_host, proc.command_line(entry.pid))
 
 
-def attach(settings: Settings, spec: TunnelSpec) -> Outcome:
+def attach(settings: Settings, spec: TunnelSpec, asked: float | None = None) -> Outcome:
     """Bring an interactive tunnel up on the login of its remote host, without a new login.
+
+    Not if it was stopped since it was `asked` for (`wishes.now`; None: now).
 
     Raises:
         InteractiveTunnelError: nobody is logged in there; a person must.
@@ -51,7 +53,10 @@ def attach(settings: Settings, spec: TunnelSpec) -> Outcome:
         FileRefusedError, StateFileError, LockHeldError, ConfigError: as they say.
     """
     state = StateFile(settings.state_file)
+    asked = wishes.now() if asked is None else asked
     with state.lock_tunnel(spec.hash, launch.LOCK_TIMEOUT), lock_logins(state, [spec.remote_host]):
+        if wishes.is_outdated(spec.hash, asked):
+            return launch.overtaken(spec)
         running = _running(state, spec)
         if running is not None:
             return running

@@ -48,12 +48,13 @@ class Starter:
         self._thread = threading.Thread(target=self._run, name="starter", daemon=True)
         self._thread.start()
 
-    def put(self, jobs: Iterable[Job]) -> None:
+    def put(self, jobs: Iterable[Job], asked: float | None = None) -> None:
         """Queue starts; a tunnel that is in the queue already stays where it is.
 
-        It counts as asked for now: a stop before this moment does not concern it.
+        It counts as asked for at `asked` (`wishes.now`; None: now): a stop before that moment
+        does not concern it.
         """
-        asked = wishes.now()
+        asked = wishes.now() if asked is None else asked
         with self._changed:
             fresh = {job.spec.hash: job._replace(asked=asked) for job in jobs}
             for place, job in enumerate(self._queue):

@@ -36,7 +36,7 @@ def start_tunnel(
         FileRefusedError, SpawnError, ConfigError, StateFileError, LockHeldError: as they say.
     """
     if spec.interactive:
-        return riding.attach(settings, spec)
+        return riding.attach(settings, spec, asked)
     running = is_running(spec, StateFile(settings.state_file).read().entries)
     if running is not None:
         return running
