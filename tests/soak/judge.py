@@ -48,7 +48,7 @@ class Judge:
         self._since: dict[tuple[str, str], tuple[object, float]] = {}
         self._seen: dict[tuple[str, str], int] = {}
         self._silent: dict[tuple[str, str], float] = {}
-        self._down: dict[str, float] = {}
+        self._down: dict[str, tuple[float, float]] = {}
         self._entries: set[str] = set()
 
     # -- one second
@@ -138,10 +138,11 @@ class Judge:
 
     def _measure_recovery(self, tunnel: Tunnel, passing: bool, now: float) -> None:
         if not passing:
-            self._down[tunnel.hash] = now
+            began = self._down.get(tunnel.hash, (now, now))[0]
+            self._down[tunnel.hash] = (began, now)
         elif tunnel.hash in self._down:
-            last = self._down.pop(tunnel.hash)
-            took = last - tunnel.disturbed
+            began, last = self._down.pop(tunnel.hash)
+            took = last - max(began, tunnel.disturbed)
             if not tunnel.held and not tunnel.hands and 0 < took < 300:
                 self.recovered = max(self.recovered, took)
 
