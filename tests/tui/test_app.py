@@ -9,9 +9,16 @@ from tests.tui.support import line_with, main_of, notes, opened, text_of, until
 from tunnel_tui.config.load import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import PortBusyError
-from tunnel_tui.model import Direction, Problem, State, TunnelEntry, TunnelStatus
+from tunnel_tui.model import Direction, Outcome, Problem, State, TunnelEntry, TunnelStatus
 from tunnel_tui.observe.follow import LogUpdate
 from tunnel_tui.tui.bindings import SECTIONS
+from tunnel_tui.tui.messages import (
+    BatchFinished,
+    ProgressMade,
+    SnapshotTaken,
+    TunnelHandled,
+    tell_screen,
+)
 from tunnel_tui.tui.screens.confirm import Confirm
 from tunnel_tui.tui.screens.help import Help
 from tunnel_tui.tui.screens.mistakes import Mistakes
@@ -207,6 +214,21 @@ async def test_other_work_does_not_hide_what_is_being_started(engine: FakeEngine
         key = next(row.key for row in main_of(app).context.rows.rows if row.marked)
         await until(pilot, lambda: ("stop_all", [key]) in engine.calls)
         engine.gate.set()
+
+
+async def test_work_that_ends_when_the_app_is_being_left_tells_nobody(engine: FakeEngine) -> None:
+    outcome = Outcome("2ffe9a14", "gateway", False, "failed", "the port is taken")
+    async with opened(engine) as (app, pilot):
+        await pilot.pause()
+        await app._close_all()
+        for message in (
+            SnapshotTaken(),
+            TunnelHandled("2ffe9a14", "gateway", "start", outcome, None),
+            ProgressMade("starting", 1, 2),
+            BatchFinished("starting", [outcome], None),
+        ):
+            app.post_message(message)
+        tell_screen(app, SnapshotTaken())
 
 
 async def test_clean_up_reports(engine: FakeEngine) -> None:

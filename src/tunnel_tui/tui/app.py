@@ -178,6 +178,11 @@ class TunnelApp(KeysInOrder):
             self.notify("no other tunnel-tui is open here", markup=False, timeout=3)
 
     @property
+    def _left(self) -> bool:
+        """Whether the screens are gone; work that ends only then has nobody left to tell."""
+        return not self.screen_stack
+
+    @property
     def _main(self) -> MainScreen:
         screen = self.screen_stack[0]
         assert isinstance(screen, MainScreen)
@@ -185,6 +190,8 @@ class TunnelApp(KeysInOrder):
 
     @on(SnapshotTaken)
     def _take_snapshot(self) -> None:
+        if self._left:
+            return
         now = time.monotonic()
         wait = self._pace.wait(now)
         if wait > 0 and not (self._inbox.urgent and not self._pace_of_deaths.wait(now)):
@@ -211,6 +218,8 @@ class TunnelApp(KeysInOrder):
         self._announcer.announce(changes, many | single)
 
     def _show_header(self) -> None:
+        if self._left:
+            return
         snapshot, context = self.context.snapshot, self.context
         dot = context.glyphs.dot
         offered = self._offered(snapshot)
@@ -248,6 +257,8 @@ class TunnelApp(KeysInOrder):
 
     @on(TunnelHandled)
     def _tell_of_tunnel(self, event: TunnelHandled) -> None:
+        if self._left:
+            return
         self.context.rows.set_busy(event.key, "")
         self._main.show_rows()
         outcome, error = event.outcome, event.error

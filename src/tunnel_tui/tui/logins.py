@@ -6,14 +6,13 @@ from typing import Any
 
 from textual import constants
 from textual.app import App
-from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.supervise.login import PROMPT_TIMEOUT
 from tunnel_tui.tui.engine import Engine
 from tunnel_tui.tui.login_session import GRACE, LoginSession, Phase
-from tunnel_tui.tui.messages import LoginChanged, LoginEnded
+from tunnel_tui.tui.messages import LoginChanged, LoginEnded, tell_screen
 
 RECORDS_KEYS = (
     "this app runs in Textual's debug mode, which writes every key to a file:"
@@ -130,7 +129,7 @@ class Logins:
         if outcome is not None:
             others = await asyncio.to_thread(self._siblings, session)
         self._engine.poke()
-        self._post(LoginEnded(session, others))
+        tell_screen(self._app, LoginEnded(session, others))
         refused = session.phase is Phase.FAILED and not session.prompted
         if outcome is not None or refused:
             self._begin_next()
@@ -143,9 +142,4 @@ class Logins:
             return session.riders
 
     def _changed(self, session: LoginSession) -> None:
-        self._post(LoginChanged(session))
-
-    def _post(self, message: Message) -> None:
-        """Tell the main screen; none is left when the app has been left."""
-        if self._app.is_running and self._app.screen_stack:
-            self._app.screen_stack[0].post_message(message)
+        tell_screen(self._app, LoginChanged(session))

@@ -1,7 +1,9 @@
 """What happened, in the past tense. Workers and threads post these; handlers own the change."""
 
 from collections.abc import Collection
+from typing import Any
 
+from textual.app import App
 from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
@@ -9,6 +11,16 @@ from tunnel_tui.model import Layer, Outcome, TunnelSpec
 from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui.login_session import LoginSession
 from tunnel_tui.tui.logreader import Told
+
+
+def tell_screen(app: App[Any], message: Message) -> None:
+    """Post to the main screen, from any thread; none is left when the app has been left.
+
+    What the screen does not handle goes on to the app.
+    """
+    screens = app.screen_stack
+    if app.is_running and screens:
+        screens[0].post_message(message)
 
 
 class ScreenBuilt(Message):

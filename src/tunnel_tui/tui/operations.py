@@ -6,14 +6,19 @@ from functools import partial
 from typing import Any
 
 from textual.app import App
-from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec, TunnelStatus
 from tunnel_tui.supervise.hostkeys import ChangedKey
 from tunnel_tui.supervise.particulars import Particulars
 from tunnel_tui.tui.engine import Engine, Progress
-from tunnel_tui.tui.messages import BatchFinished, DetailsRead, ProgressMade, TunnelHandled
+from tunnel_tui.tui.messages import (
+    BatchFinished,
+    DetailsRead,
+    ProgressMade,
+    TunnelHandled,
+    tell_screen,
+)
 from tunnel_tui.tui.toasts import shorten
 
 BUSY = {"start": "starting", "stop": "stopping", "restart": "restarting"}
@@ -41,10 +46,6 @@ class Operations:
             work, thread=True, exclusive=exclusive, group=group, exit_on_error=False
         )
 
-    def _post(self, message: Message) -> None:
-        """Tell the main screen; what it does not handle goes on to the app."""
-        self._app.screen_stack[0].post_message(message)
-
     def handle_one(self, verb: str, spec: TunnelSpec) -> None:
         """Start, stop or restart one tunnel."""
         self._run(partial(self._handle_one, verb, spec), f"tunnel-{spec.hash}")
@@ -62,7 +63,7 @@ class Operations:
             error = problem
         except Exception as problem:  # a person must read of it whatever it is
             error = TunnelTuiError(f"Cannot {verb} {spec.name}", repr(problem))
-        self._post(TunnelHandled(spec.hash, spec.name, verb, outcome, error))
+        tell_screen(self._app, TunnelHandled(spec.hash, spec.name, verb, outcome, error))
         self._engine.poke()
 
     def start_all(self, specs: Sequence[TunnelSpec]) -> None:
@@ -112,7 +113,7 @@ class Operations:
         keys = [spec.hash for spec in starts]
         self._starts.update(keys)
         if total:
-            self._post(ProgressMade(what, 0, total))
+            tell_screen(self._app, ProgressMade(what, 0, total))
         self._run(partial(self._run_batch, what, work, keys), "all", exclusive=False)
 
     def _run_batch(
@@ -122,7 +123,7 @@ class Operations:
         error = None
 
         def progress(done: int, total: int, _: Outcome) -> None:
-            self._post(ProgressMade(what, done, total))
+            tell_screen(self._app, ProgressMade(what, done, total))
 
         try:
             outcomes = work(progress)
@@ -130,7 +131,7 @@ class Operations:
             error = problem
         except Exception as problem:  # a person must read of it whatever it is
             error = TunnelTuiError(f"{what.capitalize()} failed", repr(problem))
-        self._post(BatchFinished(what, outcomes, error, starts))
+        tell_screen(self._app, BatchFinished(what, outcomes, error, starts))
         self._engine.poke()
 
     def read_details(self, status: TunnelStatus) -> None:
@@ -144,9 +145,11 @@ class Operations:
             command = self._engine.shell_line(status.spec)
             more = self._engine.particulars(status)
         except Exception as problem:  # details must not end the app
-            self._post(DetailsRead(key, [], f"not available: {problem!r}", Particulars()))
+            tell_screen(
+                self._app, DetailsRead(key, [], f"not available: {problem!r}", Particulars())
+            )
             return
-        self._post(DetailsRead(key, layers, command, more))
+        tell_screen(self._app, DetailsRead(key, layers, command, more))
 
     def accept_key(self, specs: Sequence[TunnelSpec], key: ChangedKey) -> None:
         """Forget the known key of a host, then start its tunnels, which take the new one."""
