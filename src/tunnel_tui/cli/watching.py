@@ -14,11 +14,24 @@ _SHORTEST_NAP = 0.05
 
 
 def watch(
-    context: Context, specs: Sequence[TunnelSpec], wanted: Collection[State], timeout: float
+    context: Context,
+    specs: Sequence[TunnelSpec],
+    wanted: Collection[State],
+    timeout: float,
+    grace: float = 0.0,
 ) -> list[TunnelStatus]:
     """Look again whenever a log or a process changes, until all are in a wanted state.
 
-    Returns the last look, in the order of `specs`, also where `timeout` seconds did not suffice.
+    Args:
+        context: of the command.
+        specs: the tunnels.
+        wanted: states.
+        timeout: seconds for all of them together.
+        grace: seconds that each has to connect, counted from its own start: one that somebody
+            started a moment ago is waited for after `timeout` too.
+
+    Returns:
+        The last look, in the order of `specs`, also where the time did not suffice.
     """
     from tunnel_tui.observe.status import Observer
     from tunnel_tui.system.events import Events
@@ -30,6 +43,8 @@ def watch(
         while True:
             statuses = observer.observe(specs)[: len(specs)]
             left = deadline - time.monotonic()
+            if any(_connects(status, grace) for status in statuses):
+                left += grace
             if left <= 0 or all(status.state in wanted for status in statuses):
                 return statuses
             if events is None:
@@ -46,6 +61,13 @@ def watch(
             events.close()
 
 
+def _connects(status: TunnelStatus, grace: float) -> bool:
+    """Say whether a tunnel was started a moment ago and nothing has gone wrong since."""
+    if status.state is not State.STARTING or status.reason is not None or status.since is None:
+        return False
+    return time.time() - status.since < grace
+
+
 def confirm(
     context: Context, specs: Sequence[TunnelSpec], outcomes: Sequence[Outcome], patience: float
 ) -> list[Outcome]:
@@ -57,13 +79,16 @@ def confirm(
         outcomes: what became of the starts.
         patience: seconds to go on waiting for those that are still connecting.
     """
+    from tunnel_tui.supervise.lifecycle import CONFIRM_TIMEOUT
+
+    settled = (State.RUNNING, State.DEAD, State.STOPPED)
     started = {outcome.hash for outcome in outcomes if outcome.ok and outcome.verb != "stopped"}
     due = [spec for spec in specs if spec.hash in started]
     if not due:
         return list(outcomes)
     late = {
         status.spec.hash: status
-        for status in watch(context, due, (State.RUNNING, State.DEAD, State.STOPPED), patience)
+        for status in watch(context, due, settled, patience, CONFIRM_TIMEOUT)
         if status.state is not State.RUNNING
     }
     return [
