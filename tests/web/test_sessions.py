@@ -66,6 +66,8 @@ def test_twenty_sessions_whose_client_is_killed_leave_nothing(
         assert len(server.children) == 20
         client.kill()
     nothing_left(server, before + 2)
+    # The line is written a moment after the child has gone.
+    wait_until(lambda: len(server.lines("session-ended")) >= 20, what="a line of each")
     assert len(server.lines("session-ended")) == 20
     assert not server.lines("app-killed")
     assert passes(spec.forward().listener.port)
