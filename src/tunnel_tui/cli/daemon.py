@@ -3,8 +3,7 @@
 import errno
 import os
 import signal
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunnel_tui.cli import codes
 from tunnel_tui.cli.arguments import UsageError
@@ -14,6 +13,7 @@ from tunnel_tui.cli.registry import ADOPT, FRESH, KEEP
 
 if TYPE_CHECKING:
     from tunnel_tui.supervise.watcher import Begin, Watcher
+    from tunnel_tui.system.told import Signals
 
 
 def daemon(context: Context) -> int:
@@ -28,17 +28,18 @@ def daemon(context: Context) -> int:
     from tunnel_tui.cli.serve_child import take_server
     from tunnel_tui.supervise.watcher import Watcher
     from tunnel_tui.supervise.watchlog import DescriptorSink, WatchLog
+    from tunnel_tui.system.told import Signals
 
     log = WatchLog(DescriptorSink(1))
     server = take_server(context.settings, os.environ, log)
     watcher = Watcher(context.settings, log, begin=_begin(context), kind="daemon")
-    told = _Told(watcher)
-    with told:
+    terminal = next((fd for fd in (0, 1, 2) if _is_terminal(fd)), None)
+    with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         watcher.start()
         log.info("watching", version=__version__, pid=os.getpid(), begin=_begin(context).value)
         if server is not None:
             server.start()
-        why = told.wait()
+        why = _wait_for_end(signals, watcher, terminal)
         keep = context.arguments.flag(KEEP) or not why
         log.info("ending", signal=why or "terminal closed", tunnels="kept" if keep else "stopped")
         if server is not None:
@@ -48,42 +49,17 @@ def daemon(context: Context) -> int:
     return codes.OK if fine else codes.PARTIAL
 
 
-class _Told:
-    """Waits for the signal that ends the watch; passes the others on.
+def _wait_for_end(signals: "Signals", watcher: "Watcher", terminal: int | None) -> str:
+    """Return the name of the signal that ends the watch; "": the terminal is gone.
 
     A HUP reloads; but where it comes because the terminal that we run in was closed, nobody has
     asked for the tunnels to end: the watch ends, they stay.
     """
-
-    def __init__(self, watcher: "Watcher") -> None:
-        self._watcher = watcher
-        self._end = threading.Event()
-        self._why = ""
-        self._terminal = next((fd for fd in (0, 1, 2) if _is_terminal(fd)), None)
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "_Told":
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            self._before[signum] = signal.signal(signum, self._hear)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
-
-    def wait(self) -> str:
-        """Return the name of the signal that ends the watch; "": the terminal is gone."""
-        self._end.wait()
-        return self._why
-
-    def _hear(self, signum: int, _frame: object) -> None:
-        if signum != signal.SIGHUP:
-            self._why = signal.Signals(signum).name
-            self._end.set()
-        elif self._terminal is not None and _is_gone(self._terminal):
-            self._end.set()
-        else:
-            self._watcher.reload()
+    while (told := signals.wait()) is signal.SIGHUP:
+        if terminal is not None and _is_gone(terminal):
+            return ""
+        watcher.reload()
+    return told.name
 
 
 def _is_terminal(descriptor: int) -> bool:

@@ -6,10 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from importlib import import_module
-from types import FrameType
 from typing import Any, NamedTuple
 
 from tunnel_tui.demo.codes import PASSWORD, hint
@@ -17,6 +15,7 @@ from tunnel_tui.demo.departure import clear_up, end_stragglers
 from tunnel_tui.demo.world import demo_settings, environment_of, remove_root
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.settings import Settings
+from tunnel_tui.system.told import Signals
 
 LEAVE_SECONDS = 20.0
 """How long the keeper may take to stop its tunnels before we do it ourselves."""
@@ -127,22 +126,15 @@ def _check_needs() -> None:
 
 
 def _stay(stage: Stage) -> int:
-    ended = threading.Event()
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        del signum, frame
-        ended.set()
-
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, end)
-    lines = [f"export {name}={value}" for name, value in environment_of(stage.settings).items()]
-    lines += [
-        "# the demo runs until ctrl-c",
-        f"# bastion.lab: password “{PASSWORD}”, code from: oathtool --totp -b {stage.secret}",
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
-    ended.wait()
+    with Signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        lines = [
+            *(f"export {name}={value}" for name, value in environment_of(stage.settings).items()),
+            "# the demo runs until ctrl-c",
+            f"# bastion.lab: password “{PASSWORD}”, code from: oathtool --totp -b {stage.secret}",
+        ]
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+        signals.wait()
     return 0
 
 
