@@ -4,11 +4,12 @@ A signal ends the app like its own key does: the terminal is put right, a login 
 the watch is given back.
 """
 
+import _thread
 import asyncio
 import os
 import signal
 import sys
-import threading
+import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,8 @@ def leave_on_signals(app: "TunnelApp") -> None:
     def leave(signum: int, frame: FrameType | None) -> None:
         del frame
         code = 128 + signum
-        last_resort = threading.Timer(PATIENCE, os._exit, (code,))
-        last_resort.daemon = True
-        last_resort.start()
+        # Not through `threading`: what this handler interrupts may hold that module's lock.
+        _thread.start_new_thread(_give_up, (code,))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # before the app, or after it
@@ -52,3 +52,8 @@ def leave_on_signals(app: "TunnelApp") -> None:
 
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, leave)
+
+
+def _give_up(code: int) -> None:
+    time.sleep(PATIENCE)
+    os._exit(code)
