@@ -38,6 +38,11 @@ class Clock:
         """How much of the time counted."""
         return self.now() / max(0.001, self.elapsed())
 
+    def skip(self, seconds: float) -> None:
+        """Leave out the last so many seconds by the wall: the whole machine stood still."""
+        with self._lock:
+            self._seconds -= seconds * self._rate
+
     def tick(self) -> None:
         """Look how busy the machine is; about once a second."""
         with open("/proc/loadavg") as file:
