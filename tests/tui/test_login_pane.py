@@ -452,8 +452,10 @@ async def test_a_hostile_server_changes_nothing_else_and_blocks_nothing(
         sys.stdout.write(f"longest turn of the loop: {longest * 1000:.0f} ms\n")
 
 
-async def test_a_password_typed_too_early_is_not_shown(engine: LoginEngine) -> None:
-    engine.script = "import time\ntime.sleep(1.5)\n" + ASK
+async def test_a_password_typed_too_early_is_not_shown(engine: LoginEngine, tmp_path: Path) -> None:
+    now = tmp_path / "now"
+    wait = f"import os, time\nwhile not os.path.exists({str(now)!r}):\n    time.sleep(0.02)\n"
+    engine.script = wait + ASK
     async with opened(engine) as (app, pilot):
         await until(pilot, lambda: main_of(app).table.key)
         await pilot.press("a")
@@ -462,6 +464,7 @@ async def test_a_password_typed_too_early_is_not_shown(engine: LoginEngine) -> N
         await pilot.press(*"topsecret")
         feed(app, "\x1b[200~topsecret\x1b[201~")
         await until(pilot, shows(app, "nothing is asked yet"))
+        now.touch()
         await until(pilot, shows(app, "Password:"), timeout=15)
         assert not any("topsecret" in line or "top" in line for line in text_of(app))
         await type_line(app, pilot, "open")
