@@ -12,7 +12,7 @@ from tests.support.faults import Fault, Site
 from tests.support.network import passes
 from tests.support.sshd import Keys
 from tests.support.waiting import wait_until
-from tunnel_tui.model import State
+from tunnel_tui.model import State, TunnelSpec
 from tunnel_tui.observe.status import Observer
 
 pytestmark = [pytest.mark.process, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -99,6 +99,13 @@ def test_two_hundred_tunnels(big_site: Site, fault: Fault) -> None:
     site.check()
 
 
+def kill_both(site: Site, spec: TunnelSpec) -> None:
+    """Kill autossh before its ssh: it must have no time to start another."""
+    ssh = site.ssh_pid(spec)
+    os.kill(site.pid(spec), 9)
+    os.kill(ssh, 9)
+
+
 def test_root_and_an_ordinary_user(site: Site, fault: Fault, keys: Keys) -> None:
     if not is_possible():
         pytest.skip("needs root and setpriv")
@@ -129,8 +136,7 @@ def test_root_and_an_ordinary_user(site: Site, fault: Fault, keys: Keys) -> None
     assert (pids(site), len(os.listdir(site.home.log_dir))) == (before, 3)
 
     # What died under root: nobody is told whose log is in the way and what removes it.
-    for pid in (site.ssh_pid(specs[0]), before[specs[0].hash]):
-        os.kill(pid, 9)
+    kill_both(site, specs[0])
     wait_until(lambda: site.status(specs[0]).state is State.DEAD, what="DEAD")
     refused = user.cli("start-tunnel", "web-0")
     assert refused.returncode == 1
@@ -144,8 +150,7 @@ def test_root_and_an_ordinary_user(site: Site, fault: Fault, keys: Keys) -> None
 
     # Root may end what is nobody's, and is told as clearly.
     assert "already running" in root.cli("start-tunnel", "web-0").stdout
-    for pid in (site.ssh_pid(specs[0]), site.pid(specs[0])):
-        os.kill(pid, 9)
+    kill_both(site, specs[0])
     refused = root.cli("start-tunnel", "web-0")
     assert refused.returncode == 1
     assert "belongs to user nobody" in refused.stderr
