@@ -82,6 +82,11 @@ def compare(ours: Callable[[], float], floor: Callable[[], float], rounds: int) 
         else:
             taken = ours()
             pairs.append((taken, floor()))
+    return comparison_of(pairs)
+
+
+def comparison_of(pairs: Sequence[tuple[float, float]]) -> Comparison:
+    """Sum up rounds, each of them what ours took and what the floor took."""
     ratios = [taken / theirs for taken, theirs in pairs]
     return Comparison(
         statistics.median(taken for taken, _ in pairs),
