@@ -112,6 +112,14 @@ class Forward(NamedTuple):
         return f"{self.listener.as_argument()}:{self.target.as_argument()}"
 
 
+@lru_cache(maxsize=4096)
+def _forward(remote_port: str, local_port: str, listens_here: bool) -> Forward:
+    remote, local = parse_endpoint(remote_port), parse_endpoint(local_port)
+    if listens_here:
+        return Forward(ForwardKind.LOCAL, local, remote)
+    return Forward(ForwardKind.REMOTE, remote, local)
+
+
 def digest_of(data: bytes) -> str:
     """Tell one content from another: 32 hexadecimal digits (no protection against malice)."""
     return str(_md5(data, usedforsecurity=False).hexdigest())
@@ -155,11 +163,9 @@ class TunnelSpec(NamedTuple):
         Raises:
             ValueError: an endpoint text is malformed (a validated spec never raises).
         """
-        remote, local = parse_endpoint(self.remote_port), parse_endpoint(self.local_port)
         inward = self.direction is Direction.REMOTE_TO_LOCAL
-        if inward != (mode is DirectionMode.SSH_STANDARD):
-            return Forward(ForwardKind.LOCAL, local, remote)
-        return Forward(ForwardKind.REMOTE, remote, local)
+        listens_here = inward != (mode is DirectionMode.SSH_STANDARD)
+        return _forward(self.remote_port, self.local_port, listens_here)
 
 
 class TunnelEntry(NamedTuple):

@@ -46,7 +46,7 @@ _FOREIGN = ("AUTOSSH_PORT", "AUTOSSH_PIDFILE", "AUTOSSH_DEBUG", "AUTOSSH_MESSAGE
 """autossh(1) variables of the caller that would make tunnels collide."""
 SECRETS = ("API_KEY",)
 """Variables that no tunnel inherits: `docker exec` brings them to whatever it runs."""
-_KEPT_BACK = frozenset((*_FOREIGN, *SECRETS))
+_KEPT_BACK = (*_FOREIGN, *SECRETS)
 
 
 class Command(NamedTuple):
@@ -72,7 +72,7 @@ def build_command(settings: Settings, spec: TunnelSpec, environment: Mapping[str
     """
     ssh = find_ssh(spec, environment)
     autossh = _find("autossh", environment)
-    arguments = _ssh_arguments(settings, spec, ssh)
+    arguments = _ssh_arguments(settings, spec, ssh, environment.get("HOME"))
     argv = (autossh, "-M", "0", *arguments) if autossh else (ssh, *arguments)
     return Command(argv, _environment(settings, spec, environment, ssh), autossh is not None)
 
@@ -153,9 +153,11 @@ def shell_line(command: Command) -> str:
     return join(["ssh", *kept])
 
 
-def _ssh_arguments(settings: Settings, spec: TunnelSpec, ssh: str) -> tuple[str, ...]:
+def _ssh_arguments(
+    settings: Settings, spec: TunnelSpec, ssh: str, home: str | None
+) -> tuple[str, ...]:
     forward = forward_of(settings, spec)
-    fixed = _fixed(settings, ssh, os.path.expanduser("~"), int(time.monotonic()))
+    fixed = _fixed(settings, ssh, home, int(time.monotonic()))
     own = [f"SetEnv={TAG}={spec.hash}", *fixed.verbose]
     if forward.listens_here and forward.listener.path:
         # A socket that a killed ssh left behind would keep the next one from listening.
@@ -173,7 +175,7 @@ class _Fixed(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _fixed(settings: Settings, ssh: str, _home: str, _second: int) -> _Fixed:
+def _fixed(settings: Settings, ssh: str, _home: str | None, _second: int) -> _Fixed:
     knows = probe.knows_log_verbose(settings, ssh)
     last = _options([*_TUNABLE, f"UserKnownHostsFile={known_hosts(settings)}"])
     if os.path.exists(settings.ssh_config_file):
@@ -212,7 +214,9 @@ def _quoted(path: str) -> str:
 def _environment(
     settings: Settings, spec: TunnelSpec, environment: Mapping[str, str], ssh: str
 ) -> dict[str, str]:
-    result = {key: value for key, value in environment.items() if key not in _KEPT_BACK}
+    result = dict(environment)
+    for name in _KEPT_BACK:
+        result.pop(name, None)
     result.setdefault("AUTOSSH_PATH", ssh)
     result[TAG] = spec.hash
     result[STATE_VARIABLE] = settings.state_file

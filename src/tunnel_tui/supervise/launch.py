@@ -245,9 +245,13 @@ def _undo(pid: int) -> None:
 def write_line(log: int, text: str) -> None:
     """Append a line of our own to a tunnel's log, dated the way autossh(1) does."""
     stamp = time.strftime("%Y/%m/%d %H:%M:%S")
-    shown = "".join(character if character.isprintable() else "?" for character in text)
+    shown = text if text.isprintable() else "".join(map(_printable, text))
     line = f"{stamp} tunnel-tui[{os.getpid()}]: {shown}\n"
     os.write(log, line.encode("utf-8", "replace"))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else "?"
 
 
 def check_listener(
