@@ -11,9 +11,11 @@ import time
 
 from benchmarks.app.lab import Lab, settle
 from benchmarks.figures import Figure, spread_of
+from benchmarks.stolen import stolen
 
 FRAME = 1 / 60
 MEDIAN, WORST = 50.0, 150.0
+_TICK = 1000 / os.sysconf("SC_CLK_TCK")
 _BADGE = re.compile(rb"DEAD")
 
 
@@ -29,22 +31,23 @@ def _measure(tunnels: int, deaths: int) -> Figure:
         terminal = lab.open()
         try:
             settle(terminal, 5.0)
-            waits = []
+            waits: list[tuple[float, float]] = []
             specs = random.sample(lab.specs, len(lab.specs))
             for number in range(deaths):
                 spec = specs[number % len(specs)]
                 pid = lab.autossh()[spec.hash]
-                start = time.perf_counter()
+                taken, start = stolen(), time.perf_counter()
                 os.kill(pid, signal.SIGKILL)
                 at = terminal.wait(3.0, _BADGE.search)
-                waits.append(((at or start + 3.0) - start) * 1000)
+                ticks = stolen() - taken
+                waits.append((((at or start + 3.0) - start) * 1000, ticks * _TICK))
                 terminal.wait(0.3)
                 lab.start((spec,))
                 terminal.wait(random.uniform(0.9, 1.1))
         finally:
             terminal.close()
     waits.sort()
-    median, worst = statistics.median(waits), waits[-1]
+    median, (worst, theft) = statistics.median(wait for wait, _ in waits), waits[-1]
     theirs = statistics.median(floor)
     return Figure(
         f"death of one of {tunnels} tunnels → changed badge on the terminal",
@@ -54,8 +57,9 @@ def _measure(tunnels: int, deaths: int) -> Figure:
         theirs,
         "ms",
         median / theirs,
-        f"{spread_of(waits)}, worst {worst:.0f}",
+        f"{spread_of([wait for wait, _ in waits])}, worst {worst:.0f}",
         median <= MEDIAN and worst <= WORST,
+        note=f"{theft:.0f} ms of the worst were stolen from this machine" if theft else "",
     )
 
 
