@@ -1,6 +1,7 @@
 """Services on 127.0.0.1: free ports, an echo service, a delaying proxy."""
 
 import asyncio
+import os
 import random
 import socket
 import socketserver
@@ -11,12 +12,17 @@ ECHO_GREETING = b"ping from the tunnel"
 FIRST_PORT, LAST_PORT = 20000, 32000
 """Below the range from which the kernel takes ports for outgoing connections."""
 _handed_out: set[int] = set()
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def free_port() -> int:
-    """A TCP port that nobody holds on 127.0.0.1 and ::1 and that no test got before."""
+    """A TCP port that nobody holds on 127.0.0.1 and ::1 and that no test got before.
+
+    Tests that run beside each other have ports of their own: a free one may be another's.
+    """
     for _ in range(1000):
-        port = random.randint(FIRST_PORT, LAST_PORT)
+        port = random.randrange(FIRST_PORT + _WORKER, LAST_PORT, _WORKERS)
         if port not in _handed_out and _can_bind(port):
             _handed_out.add(port)
             return port
