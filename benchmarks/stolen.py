@@ -1,14 +1,16 @@
 """Time that other virtual machines took from ours: what happened meanwhile says nothing of us."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 _STAT = Path("/proc/stat")
 _FIELD = 8
+_TICK = 1000 / os.sysconf("SC_CLK_TCK")
 
 
-def stolen() -> int:
-    """Read for how many clock ticks our cores had to wait since boot (proc(5), /proc/stat, steal).
+def stolen() -> float:
+    """Read for how many milliseconds our cores had to wait since boot (proc(5), /proc/stat, steal).
 
     Always 0 where nobody else has a share in the machine, or the hypervisor does not tell.
     """
@@ -16,8 +18,8 @@ def stolen() -> int:
         with _STAT.open("rb") as file:
             fields = file.readline().split()
     except OSError:
-        return 0
-    return int(fields[_FIELD]) if len(fields) > _FIELD else 0
+        return 0.0
+    return int(fields[_FIELD]) * _TICK if len(fields) > _FIELD else 0.0
 
 
 class Waits(list[float]):

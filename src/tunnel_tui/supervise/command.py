@@ -72,7 +72,7 @@ def build_command(settings: Settings, spec: TunnelSpec, environment: Mapping[str
     """
     ssh = find_ssh(spec, environment)
     autossh = _find("autossh", environment)
-    arguments = _ssh_arguments(settings, spec, ssh, environment.get("HOME"))
+    arguments = _ssh_arguments(settings, spec, ssh)
     argv = (autossh, "-M", "0", *arguments) if autossh else (ssh, *arguments)
     return Command(argv, _environment(settings, spec, environment, ssh), autossh is not None)
 
@@ -153,11 +153,9 @@ def shell_line(command: Command) -> str:
     return join(["ssh", *kept])
 
 
-def _ssh_arguments(
-    settings: Settings, spec: TunnelSpec, ssh: str, home: str | None
-) -> tuple[str, ...]:
+def _ssh_arguments(settings: Settings, spec: TunnelSpec, ssh: str) -> tuple[str, ...]:
     forward = forward_of(settings, spec)
-    fixed = _fixed(settings, ssh, home, int(time.monotonic()))
+    fixed = _fixed(settings, ssh, os.path.expanduser("~"), int(time.monotonic()))
     own = [f"SetEnv={TAG}={spec.hash}", *fixed.verbose]
     if forward.listens_here and forward.listener.path:
         # A socket that a killed ssh left behind would keep the next one from listening.
@@ -175,7 +173,7 @@ class _Fixed(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _fixed(settings: Settings, ssh: str, _home: str | None, _second: int) -> _Fixed:
+def _fixed(settings: Settings, ssh: str, _home: str, _second: int) -> _Fixed:
     knows = probe.knows_log_verbose(settings, ssh)
     last = _options([*_TUNABLE, f"UserKnownHostsFile={known_hosts(settings)}"])
     if os.path.exists(settings.ssh_config_file):

@@ -245,13 +245,11 @@ def _undo(pid: int) -> None:
 def write_line(log: int, text: str) -> None:
     """Append a line of our own to a tunnel's log, dated the way autossh(1) does."""
     stamp = time.strftime("%Y/%m/%d %H:%M:%S")
-    shown = text if text.isprintable() else "".join(map(_printable, text))
+    shown = text
+    if not text.isprintable():
+        shown = "".join(character if character.isprintable() else "?" for character in text)
     line = f"{stamp} tunnel-tui[{os.getpid()}]: {shown}\n"
     os.write(log, line.encode("utf-8", "replace"))
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else "?"
 
 
 def check_listener(
