@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from tests.faults.kills import kill_tunnel
 from tests.faults.many import all_at_once, assert_agreed, configure, pids
 from tests.faults.people import OrdinaryUser, is_possible
 from tests.support import processes
@@ -12,7 +13,7 @@ from tests.support.faults import Fault, Site
 from tests.support.network import passes
 from tests.support.sshd import Keys
 from tests.support.waiting import wait_until
-from tunnel_tui.model import State, TunnelSpec
+from tunnel_tui.model import State
 from tunnel_tui.observe.status import Observer
 
 pytestmark = [pytest.mark.process, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -99,13 +100,6 @@ def test_two_hundred_tunnels(big_site: Site, fault: Fault) -> None:
     site.check()
 
 
-def kill_both(site: Site, spec: TunnelSpec) -> None:
-    """Kill autossh before its ssh: it must have no time to start another."""
-    ssh = site.ssh_pid(spec)
-    os.kill(site.pid(spec), 9)
-    os.kill(ssh, 9)
-
-
 def test_root_and_an_ordinary_user(site: Site, fault: Fault, keys: Keys) -> None:
     if not is_possible():
         pytest.skip("needs root and setpriv")
@@ -136,7 +130,7 @@ def test_root_and_an_ordinary_user(site: Site, fault: Fault, keys: Keys) -> None
     assert (pids(site), len(os.listdir(site.home.log_dir))) == (before, 3)
 
     # What died under root: nobody is told whose log is in the way and what removes it.
-    kill_both(site, specs[0])
+    kill_tunnel(site, specs[0])
     wait_until(lambda: site.status(specs[0]).state is State.DEAD, what="DEAD")
     refused = user.cli("start-tunnel", "web-0")
     assert refused.returncode == 1
@@ -150,7 +144,7 @@ def test_root_and_an_ordinary_user(site: Site, fault: Fault, keys: Keys) -> None
 
     # Root may end what is nobody's, and is told as clearly.
     assert "already running" in root.cli("start-tunnel", "web-0").stdout
-    kill_both(site, specs[0])
+    kill_tunnel(site, specs[0])
     refused = root.cli("start-tunnel", "web-0")
     assert refused.returncode == 1
     assert "belongs to user nobody" in refused.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import kill_autossh
+from tests.faults.kills import kill_autossh, kill_tunnel
 from tests.faults.strangers import Stranger, can_choose_pids
 from tests.support import processes
 from tests.support.faults import Fault, Site
@@ -62,15 +62,6 @@ def frozen(*pids: int) -> Iterator[None]:
 def _stands_still(pid: int) -> bool:
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
-
-
-def kill_tunnel(site: Site, spec: TunnelSpec) -> int:
-    """Kill autossh and ssh of a tunnel; return the registered pid, which is free or a zombie."""
-    pid, ssh = site.pid(spec), site.ssh_pid(spec)
-    for victim in (pid, ssh):
-        os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: not processes.alive(pid) and not processes.alive(ssh), what="their end")
-    return pid
 
 
 def rewrite(site: Site, spec: TunnelSpec, pid: int | str) -> None:
