@@ -125,9 +125,9 @@ def test_a_death_is_told_within_milliseconds(lab: Lab, watch: Callable[[], Watch
         stop_tunnel(lab.home.settings, spec.hash)
         watched.wait_for(State.STOPPED)
     took.sort()
-    # 10 ms on a quiet machine; the two worst may have met other work.
+    # 10 ms on a quiet machine; the worst may have met other work.
     assert took[len(took) // 2] < 0.05, took
-    assert took[-3] < 0.15, took
+    assert took[-1] < 0.15, took
 
 
 def test_a_frozen_ssh_is_told_soon_where_looks_are_rare(

@@ -54,7 +54,7 @@ def test_a_server_that_comes_back_is_found_within_ten_seconds(
     began = time.monotonic()
     for spec in specs:
         wait_until(lambda spec=spec: passes(port_of(spec)), 15, what=spec.name)  # type: ignore[misc]
-    assert time.monotonic() - began < 12, "ten, and what a busy machine takes"
+    assert time.monotonic() - began < 10
     told = [line for line in daemon.lines(tunnel="t0") if line.get("reason") == "refused"]
     assert len([line for line in told if line["event"] != "trying-again"]) == 1, "no news"
 
@@ -78,7 +78,7 @@ def test_what_stood_comes_back_within_ten_seconds_of_a_long_outage(
     began = time.monotonic()
     for spec in specs:
         wait_until(lambda spec=spec: passes(port_of(spec)), 20, what=spec.name)  # type: ignore[misc]
-    assert time.monotonic() - began < 12, "ten, and what a busy machine takes"
+    assert time.monotonic() - began < 10
     wait_until(lambda: len(lab.home.processes("ssh")) == 3, what="one ssh for each")
     assert len(lab.home.processes("autossh")) == 3
 
