@@ -40,7 +40,7 @@ from tunnel_tui.tui.screens.main import MainScreen
 from tunnel_tui.tui.screens.mistakes import Mistakes
 from tunnel_tui.tui.screens.others import ask_to_end, describe, looks_forgotten
 from tunnel_tui.tui.theme import BY_WORD, THEMES, choose_theme
-from tunnel_tui.tui.toasts import clean_lines, list_failures
+from tunnel_tui.tui.toasts import clean_lines, list_failures, sweep
 from tunnel_tui.tui.widgets.header import HeaderState
 
 PATIENCE = 5.0
@@ -141,6 +141,7 @@ class TunnelApp(KeysInOrder):
         self._inbox.listen(lambda: self.post_message(SnapshotTaken()))
         self._show_header()
         self.set_timer(SETTLED, garbage.resume)
+        self.set_interval(garbage.PAUSE, garbage.tidy)
 
     async def on_unmount(self) -> None:
         """Leave; every tunnel stays as it is, a login at its prompt ends."""
@@ -303,6 +304,10 @@ class TunnelApp(KeysInOrder):
         title = count(len(done), "thing") + " cleaned up" if done else "Nothing to clean up"
         more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []
         self.notify("\n".join(lines[:5] + more) or "all is tidy", title=title, markup=False)
+
+    def on_notify(self) -> None:
+        """Make room before another toast comes."""
+        sweep(self)
 
     def action_help(self) -> None:
         """Show all keys."""

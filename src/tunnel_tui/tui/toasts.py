@@ -14,6 +14,9 @@ LISTED = 3
 COMMAND = 60
 """Characters of a command in a toast; all of it is in the clipboard."""
 
+_PLACE = "--textual-toast-"
+"""What Textual puts before a notification's identity to name the place of its toast."""
+
 
 def clean_lines(text: str) -> str:
     """Make a text of several lines harmless and keep its lines."""
@@ -46,3 +49,16 @@ def dismiss(app: App[Any], wanted: Callable[[Notification], bool]) -> None:
     notes = app._notifications
     for note in [note for note in notes if wanted(note)]:
         app._unnotify(note)
+
+
+def sweep(app: App[Any]) -> None:
+    """Take away the places of toasts that are gone.
+
+    Textual's rack of toasts takes only the toast away that is cleared or has expired while another
+    one came; its place stays, and is laid out with all others, for as long as the app runs.
+    """
+    wanted = {_PLACE + note.identity for note in app._notifications}
+    for screen in app.screen_stack:
+        for place in screen.query("ToastHolder"):
+            if place.id not in wanted:
+                place.remove()
