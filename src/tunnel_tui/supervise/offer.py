@@ -6,8 +6,6 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.command import same_command
 from tunnel_tui.supervise.configuration import Configuration
 
-_MOST_REMEMBERED = 5000
-
 
 class Offer:
     """Compares the file with what runs."""
@@ -16,7 +14,9 @@ class Offer:
         self._settings = settings
         self._key: object = None
         self._plan: Plan | None = None
+        # Of the last comparison and of the one under way: each start makes another entry.
         self._same: dict[tuple[TunnelSpec, TunnelEntry], bool] = {}
+        self._compared: dict[tuple[TunnelSpec, TunnelEntry], bool] = {}
 
     def plan(
         self,
@@ -39,12 +39,14 @@ class Offer:
         key = (configuration.good.text_digest, configuration.changed, entries, frozenset(alive))
         if key == self._key:
             return self._plan
+        self._compared = {}
         plan = make_plan(
             configuration.good.tunnels,
             entries,
             lambda entry: (entry.hash, entry.pid) in alive,
             self._is_same,
         )
+        self._same = self._compared
         if plan.empty:
             configuration.settle()
         wanted = configuration.changed or plan.stop or plan.restart
@@ -54,8 +56,8 @@ class Offer:
 
     def _is_same(self, spec: TunnelSpec, entry: TunnelEntry) -> bool:
         key = (spec, entry)
-        if key not in self._same:
-            if len(self._same) > _MOST_REMEMBERED:
-                self._same.clear()
-            self._same[key] = same_command(self._settings, spec, entry)
-        return self._same[key]
+        known = self._same.get(key)
+        if known is None:
+            known = same_command(self._settings, spec, entry)
+        self._compared[key] = known
+        return known
