@@ -1,5 +1,6 @@
 """Making specs and looking at tunnels, for tests of the engine."""
 
+import json
 from typing import Any
 
 from tests.support.home import Home
@@ -44,6 +45,8 @@ def as_yaml(*specs: TunnelSpec) -> str:
         text += f"  direction: {spec.direction.value}\n"
         if spec.interactive:
             text += "  interactive: true\n"
+        if spec.ssh_options:
+            text += f"  ssh_options: {json.dumps(spec.ssh_options)}\n"
     return text
 
 
