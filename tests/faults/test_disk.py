@@ -141,6 +141,7 @@ def test_no_room(
         assert done.returncode == 1
         assert f"{stopped.hash}.log: {FULL}" in done.stderr
         assert "make room" in done.stderr
+    site.wait_badge(stopped, "STOPPED")  # so it is the last row now
     site.app.press("G", "s")
     site.app.shows(FULL)
     kill(site, killed)
