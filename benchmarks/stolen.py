@@ -1,6 +1,5 @@
 """Time that other virtual machines took from ours: what happened meanwhile says nothing of us."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -8,11 +7,10 @@ from pathlib import Path
 
 _STAT = Path("/proc/stat")
 _FIELD = 8
-_TICK = 1000 / os.sysconf("SC_CLK_TCK")
 
 
-def stolen() -> float:
-    """Read for how many milliseconds our cores had to wait since boot (proc(5), /proc/stat, steal).
+def stolen() -> int:
+    """Read for how many clock ticks our cores had to wait since boot (proc(5), /proc/stat, steal).
 
     Always 0 where nobody else has a share in the machine, or the hypervisor does not tell.
     """
@@ -20,22 +18,27 @@ def stolen() -> float:
         with _STAT.open("rb") as file:
             fields = file.readline().split()
     except OSError:
-        return 0.0
-    return int(fields[_FIELD]) * _TICK if len(fields) > _FIELD else 0.0
+        return 0
+    return int(fields[_FIELD]) if len(fields) > _FIELD else 0
 
 
 class Waits(list[float]):
-    """Milliseconds that were waited, without those during which the machine was somebody else's."""
+    """Milliseconds that were waited, without those during which the machine was somebody else's.
 
-    def __init__(self) -> None:
+    Args:
+        taken_away: a count that goes up whenever the machine was.
+    """
+
+    def __init__(self, taken_away: Callable[[], int] = stolen) -> None:
         super().__init__()
         self.lost = 0
+        self._taken_away = taken_away
 
     def add(self, work: Callable[[], float]) -> None:
         """Do the work, which says how many seconds it took."""
-        before = stolen()
+        before = self._taken_away()
         taken = work() * 1000
-        if stolen() == before:
+        if self._taken_away() == before:
             self.append(taken)
         else:
             self.lost += 1
@@ -49,9 +52,11 @@ class Heartbeat:
 
     PAUSE = 0.005
     """Seconds between two beats."""
+    LATE = 0.02
+    """Seconds by which a beat is so late that no program could have done better."""
 
     def __init__(self) -> None:
-        self._longest = 0.0
+        self._standstills = 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -63,14 +68,13 @@ class Heartbeat:
         self._ending.set()
         self._thread.join()
 
-    def take(self) -> float:
-        """Say by how many milliseconds a beat was late at most since the last time."""
-        longest, self._longest = self._longest, 0.0
-        return longest * 1000
+    def standstills(self) -> int:
+        """Say how often a beat was late so far."""
+        return self._standstills
 
     def _run(self) -> None:
         last = time.perf_counter()
         while not self._ending.wait(self.PAUSE):
             now = time.perf_counter()
-            self._longest = max(self._longest, now - last - self.PAUSE)
+            self._standstills += now - last > self.PAUSE + self.LATE
             last = now

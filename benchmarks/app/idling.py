@@ -1,11 +1,10 @@
 """What app and watcher take while nothing happens."""
 
-import os
-import select
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 
 from benchmarks.app.lab import Lab, settle
 from benchmarks.app.terminal import cpu_seconds, memory
@@ -34,7 +33,7 @@ def measure(quick: bool) -> list[Figure]:
         )
         try:
             time.sleep(REST)
-            alone = statistics.mean(_shares(watcher.pid, watched, 1))
+            alone = _share(watcher.pid, partial(time.sleep, watched))
             held = memory(watcher.pid)
             # By now all tunnels are older than a minute: before, each shows its age in seconds.
             shares, app = _app(lab, reading)
@@ -60,27 +59,18 @@ def _app(lab: Lab, reading: float) -> tuple[list[float], float]:
     terminal = lab.open()
     try:
         settle(terminal, REST)
-        return _shares(terminal.pid, reading, READINGS, [terminal.fd]), memory(terminal.pid)
+        read = partial(settle, terminal, reading)
+        return [_share(terminal.pid, read) for _ in range(READINGS)], memory(terminal.pid)
     finally:
         terminal.close()
 
 
-def _shares(pid: int, seconds: float, readings: int, drained: Sequence[int] = ()) -> list[float]:
-    """Percent of a core that a process takes, over each of several spans."""
-    shares = []
-    for _ in range(readings):
-        before, start = cpu_seconds(pid), time.perf_counter()
-        _drain(drained, seconds)
-        taken = cpu_seconds(pid) - before
-        shares.append(taken / (time.perf_counter() - start) * 100)
-    return shares
-
-
-def _drain(descriptors: Sequence[int], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        for descriptor in select.select(descriptors, [], [], left)[0]:
-            os.read(descriptor, 65536)
+def _share(pid: int, rest: Callable[[], None]) -> float:
+    """Percent of a core that a process takes while we rest."""
+    before, start = cpu_seconds(pid), time.perf_counter()
+    rest()
+    taken = cpu_seconds(pid) - before
+    return taken / (time.perf_counter() - start) * 100
 
 
 def _share_figure(who: str, share: float, spread: str, limit: float, note: str = "") -> Figure:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import processes
+from tests.faults.kills import kill_tunnel
 from tests.support.faults import Fault, Site
 from tests.support.waiting import wait_until
 from tunnel_tui.config.edit import delete_tunnel
@@ -102,13 +102,6 @@ def registered(site: Site) -> list[str]:
     return sorted(entry.name for entry in read.entries)
 
 
-def kill(site: Site, spec: TunnelSpec) -> None:
-    """End a tunnel's processes in a way that leaves the cause to guess."""
-    family = [site.pid(spec), *processes.descendants(site.pid(spec))]
-    for pid in family:
-        os.kill(pid, signal.SIGKILL)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 @pytest.mark.parametrize(
     ("name", "injected", "harm"),
@@ -144,7 +137,7 @@ def test_no_room(
     site.wait_badge(stopped, "STOPPED")  # so it is the last row now
     site.app.press("G", "s")
     site.app.shows(FULL)
-    kill(site, killed)
+    kill_tunnel(site, killed)
     site.wait_badge(killed, "DEAD")
     for command in ("status", "cleanup", "list", "stats"):
         done = site.home.cli(command)

@@ -14,9 +14,7 @@ class Offer:
         self._settings = settings
         self._key: object = None
         self._plan: Plan | None = None
-        # Of the last comparison and of the one under way: each start makes another entry.
         self._same: dict[tuple[TunnelSpec, TunnelEntry], bool] = {}
-        self._compared: dict[tuple[TunnelSpec, TunnelEntry], bool] = {}
 
     def plan(
         self,
@@ -39,25 +37,25 @@ class Offer:
         key = (configuration.good.text_digest, configuration.changed, entries, frozenset(alive))
         if key == self._key:
             return self._plan
-        self._compared = {}
+        compared: dict[tuple[TunnelSpec, TunnelEntry], bool] = {}
+
+        def same(spec: TunnelSpec, entry: TunnelEntry) -> bool:
+            known = self._same.get((spec, entry))
+            if known is None:
+                known = same_command(self._settings, spec, entry)
+            compared[spec, entry] = known
+            return known
+
         plan = make_plan(
             configuration.good.tunnels,
             entries,
             lambda entry: (entry.hash, entry.pid) in alive,
-            self._is_same,
+            same,
         )
-        self._same = self._compared
+        self._same = compared  # each start makes another entry: only the last ones are kept
         if plan.empty:
             configuration.settle()
         wanted = configuration.changed or plan.stop or plan.restart
         self._key = key
         self._plan = plan if wanted and not plan.empty else None
         return self._plan
-
-    def _is_same(self, spec: TunnelSpec, entry: TunnelEntry) -> bool:
-        key = (spec, entry)
-        known = self._same.get(key)
-        if known is None:
-            known = same_command(self._settings, spec, entry)
-        self._compared[key] = known
-        return known

@@ -32,8 +32,8 @@ def tidy() -> None:
     """Let go of the widgets that are gone: toasts, dialogs, what a pane showed before.
 
     They refer to each other, so only a search finds them; left to the thresholds it would come
-    after an hour, and take as long as a key may. And Textual remembers the drawn lines of the last
-    thousand widgets, as arguments of a function whose results it keeps.
+    after twenty minutes or more, and take as long as a key may. And Textual remembers the drawn
+    lines of the last thousand widgets, as arguments of a function whose results it keeps.
     """
     if not gc.get_freeze_count():
         return  # nothing was set aside: it would go through everything
