@@ -39,6 +39,12 @@ def some_run(site: Site, least: int) -> dict[str, int]:
     return wait_until(lambda: len(entries(site)) >= least and entries(site), what="a few tunnels")
 
 
+def wait_all_back(site: Site) -> None:
+    """Wait until every tunnel runs, one whose starter died before it was registered as well."""
+    site.wait_well()
+    wait_until(lambda: len(entries(site)) == len(site.specs), 5, "every tunnel registered")
+
+
 def configure(site: Site, count: int = MANY) -> None:
     site.configure(
         *(inward(site.echo.port, free_port(), name=f"t{number}") for number in range(count))
@@ -64,7 +70,7 @@ def test_the_app_dies_while_it_starts(site: Site, fault: Fault, how: str) -> Non
     app = site.open_app()
     with fault.recovering():
         app.press("S")
-        site.wait_well()
+        wait_all_back(site)
     after = entries(site)
     assert before.items() <= after.items(), "what ran was not kept"
     site.check(*site.specs)
@@ -166,7 +172,7 @@ def test_the_watcher_is_killed_while_it_starts(site: Site, fault: Fault, heir: s
             site.open_app()
         else:
             site.open_app().press("S")
-        site.wait_well()
+        wait_all_back(site)
     after = entries(site)
     assert before.items() <= after.items(), "what ran was not kept"
     site.check(*site.specs)
