@@ -257,14 +257,16 @@ def test_capping_keeps_the_writers_and_what_proves_the_run(log: Path) -> None:
     log.write_text(start + success)
     writer = os.open(log, os.O_WRONLY | os.O_APPEND)
     assert not cap_log(str(log), 1000)
-    os.write(writer, b"channel 2: open failed: connect failed: Connection refused\n" * 100)
+    line = b"channel 2: open failed: connect failed: Connection refused\n"
+    os.write(writer, line * 100)
     before = log.read_bytes()
     assert cap_log(str(log), 1000)
     assert Path(f"{log}.1").read_bytes() == before[-2000:]
-    assert log.read_text() == start + success
+    kept = start + success + line.decode()
+    assert log.read_text() == kept
     os.write(writer, b"next\n")
     os.close(writer)
-    assert log.read_text() == start + success + "next\n"
+    assert log.read_text() == kept + "next\n"
     assert not cap_log(str(log.with_name("absent")), 10)
 
 
@@ -280,7 +282,40 @@ def test_capping_finds_what_proves_the_run_behind_a_flood(log: Path) -> None:
             file.write(flood)
         file.write(void + flood)
     assert cap_log(str(log), LOG_CAP)
-    assert log.read_text() == start + success + void
+    kept = log.read_text()
+    last = kept.removeprefix(start + success + void)
+    assert len(last) + len(start + success + void) == len(kept)
+    assert set(last.splitlines(keepends=True)) == {flood[: flood.index("\n") + 1]}
+    assert 60_000 < len(last) <= 65_536
+
+
+def test_capping_leaves_a_reader_its_last_lines(log: Path, follower: LogFollower) -> None:
+    append(log, "2026/11/22 15:08:23 autossh[7154]: starting ssh (count 2)\n")
+    append(log, "".join(f"line {number}\n" for number in range(2000)) + "half of")
+    shown = follower.open(3)
+    assert cap_log(str(log), 10_000)
+    append(log, " a line\n")
+    update = follower.poll()
+    assert update.reset
+    assert update.lines[-3:] == [*shown[:-1], "half of a line"]
+    assert log.read_text().count("starting ssh") == 1
+
+
+def test_capping_does_not_repeat_a_run_that_is_in_the_last_lines(log: Path) -> None:
+    success = "debug1: clientloop.c:client_loop():1290 (pid=7218): Entering interactive session.\n"
+    start = "2026/11/22 15:08:{} autossh[7154]: starting ssh (count {})\n"
+    append(log, start.format(23, 1) + success + "noise\n" * 2000)
+    append(log, start.format(24, 2) + success + "more\n")
+    assert cap_log(str(log), 10_000)
+    kept = log.read_text()
+    assert "count 1" not in kept
+    assert kept.endswith("noise\n" + start.format(24, 2) + success + "more\n")
+
+
+def test_capping_keeps_no_piece_of_a_line_without_an_end(log: Path) -> None:
+    append(log, "2026/11/22 15:08:23 autossh[7154]: starting ssh (count 2)\n" + "m" * 50_000)
+    assert cap_log(str(log), 10_000)
+    assert log.read_text() == "2026/11/22 15:08:23 autossh[7154]: starting ssh (count 2)\n"
 
 
 def test_capping_does_not_follow_symlinks(log: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a log proves of the ssh that runs now; whose process a command line is; the journal."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tunnel_tui.observe.history import LIMIT, History, Record
 from tunnel_tui.observe.identity import is_ours, program, speaks, tag_of
 from tunnel_tui.observe.past import tell
 from tunnel_tui.observe.reasons import find_reason
-from tunnel_tui.observe.runs import Run, RunReader
+from tunnel_tui.observe.runs import BLOCK, Run, RunReader
 
 OURS = "2026/11/22 14:02:07 tunnel-tui[1]: starting x\n"
 ENTERED = "debug1: clientloop.c:client_loop():1290 (pid={}): Entering interactive session.\r\n"
@@ -18,6 +19,7 @@ ANSWERED = (
     "debug1: ssh.c:ssh_confirm_remote_forward():1827 (pid={}): remote forward success for: "
     "listen {}, connect localhost:80\r\n"
 )
+VOID = "channel 3: open failed: administratively prohibited: open failed\n"
 REFUSED = (
     "debug1: ssh.c:ssh_confirm_remote_forward():1827 (pid={}): remote forward failure for: "
     "listen {}, connect localhost:80\r\n"
@@ -144,6 +146,36 @@ def test_reading_on_sees_the_end_and_the_new_beginning(log: Path) -> None:
     assert reader.read(60, LOCAL).starts == 2
     log.unlink()
     assert reader.read(60, LOCAL) == (False, False, "", "", 0)
+
+
+def test_reading_on_through_a_flood_takes_little_memory(log: Path) -> None:
+    log.write_text(OURS + started(1) + ENTERED.format(50))
+    reader = RunReader(str(log))
+    assert reader.read(50, LOCAL).stands
+    with log.open("r+b") as file:
+        file.truncate(100_000_000)
+    tracemalloc.start()
+    assert reader.read(50, LOCAL).stands
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("gap", [0, 511, 512, BLOCK - 600, BLOCK - 30, BLOCK, BLOCK + 480, 999_999])
+def test_reading_on_misses_nothing_where_blocks_are_cut(log: Path, gap: int) -> None:
+    text = OURS + started(1) + ENTERED.format(50)
+    log.write_text(text)
+    for then, stands in (
+        (VOID, False),
+        (started(2), False),
+        (started(2) + ENTERED.format(50), True),
+    ):
+        reader = RunReader(str(log))
+        assert reader.read(50, LOCAL).stands
+        with log.open("a") as file:
+            file.write("n" * gap + "\n" + then + "m" * 300_000 + "\n")
+        assert reader.read(50, LOCAL).stands == stands
+        log.write_text(text)
 
 
 @pytest.mark.parametrize("padding", range(0, 9000, 487))

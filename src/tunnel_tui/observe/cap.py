@@ -3,17 +3,21 @@
 import os
 
 from tunnel_tui.observe.proof import proving_lines
+from tunnel_tui.observe.runs import start_of_run
 from tunnel_tui.observe.tail import open_for_reading
 
 _BLOCK = 1024 * 1024
+_KEPT = 65536
+"""Bytes of last lines that stay, so that nobody who reads along loses the place."""
 
 
 def cap_log(path: str, limit: int) -> bool:
     """Copy the end of a log to `<path>.1` and truncate it, if it is longer than `limit` bytes.
 
-    The writers hold it open for appending, so it is truncated rather than renamed. The lines
-    that prove the current run are written back: without them nobody could tell any more whether
-    a remote forward stands. What is written in the instant between may be lost.
+    The writers hold it open for appending, so it is truncated rather than renamed. Written back
+    are the last whole lines, 64 KiB or a tenth of `limit`, and before them those that prove the
+    current run: without these nobody could tell any more whether a remote forward stands. What is
+    written in the instant between may be lost.
 
     Returns:
         True where the log was capped.
@@ -34,15 +38,28 @@ def cap_log(path: str, limit: int) -> bool:
         try:
             if os.fstat(writable).st_ino != os.fstat(source).st_ino:
                 return False
-            proof = proving_lines(source, size)
+            kept = _essence(source, min(_KEPT, limit // 10))
             os.ftruncate(writable, 0)
-            if proof:
-                os.write(writable, proof)
+            _write(writable, kept)
         finally:
             os.close(writable)
         return True
     finally:
         os.close(source)
+
+
+def _essence(source: int, most: int) -> bytes:
+    """Read what proves the current run, and the last whole lines of a log, at most so many bytes.
+
+    Nothing is there twice: the lines that prove the run are looked for before the last ones.
+    """
+    end = os.fstat(source).st_size
+    begin = max(0, end - most)
+    last = os.pread(source, end - begin, begin)
+    last = last[last.find(b"\n") + 1 :] if b"\n" in last else b""
+    if start_of_run(last) >= 0:
+        return last
+    return proving_lines(source, end - len(last)) + last
 
 
 def _copy(source: int, offset: int, target: str) -> None:
@@ -53,8 +70,12 @@ def _copy(source: int, offset: int, target: str) -> None:
         os.ftruncate(copy, 0)
         while block := os.pread(source, _BLOCK, offset):
             offset += len(block)
-            view = memoryview(block)
-            while view:
-                view = view[os.write(copy, view) :]
+            _write(copy, block)
     finally:
         os.close(copy)
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -4,6 +4,7 @@ Only the end of a log is read; a log that has grown is read on from where it was
 """
 
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tunnel_tui.model import Forward
@@ -169,10 +170,12 @@ class RunReader:
         return named
 
     def _read_on(self, fd: int, start: int, end: int, success: bytes) -> Run:
-        data = os.pread(fd, end - start + OVERLAP, max(0, start - OVERLAP))
-        if start_of_run(data) >= 0 or success in data:
-            return self._read_back(fd, end, success)
-        return self._run._replace(void=self._run.void or _void(data))
+        void = self._run.void
+        for data in _blocks(fd, max(0, start - OVERLAP), end):
+            if start_of_run(data) >= 0 or success in data:
+                return self._read_back(fd, end, success)
+            void = void or _void(data)
+        return self._run._replace(void=void)
 
     def _read_back(self, fd: int, end: int, success: bytes) -> Run:
         """Search backwards for the success line, no further than the beginning of its run."""
@@ -249,12 +252,14 @@ def _in_head(fd: int, end: int, success: bytes) -> Run:
 
 
 def _void_within(fd: int, begin: int, end: int) -> str:
+    return next(filter(None, map(_void, _blocks(fd, begin, end))), "")
+
+
+def _blocks(fd: int, begin: int, end: int) -> Iterator[bytes]:
+    """Read a part of a log, of any size, in blocks that overlap: no line is cut in all of them."""
     while begin < end:
-        void = _void(os.pread(fd, BLOCK + OVERLAP, begin))
-        if void:
-            return void
+        yield os.pread(fd, min(BLOCK + OVERLAP, end - begin), begin)
         begin += BLOCK
-    return ""
 
 
 def start_of_run(data: bytes) -> int:
