@@ -410,6 +410,8 @@ def test_ssh_killed_by_a_signal(attempt: Attempt, signum: int, name: str) -> Non
     assert reason is not None
     assert reason.code is Code.KILLED
     assert name in reason.text
+    # A TERM that comes while it forks the next ssh would be lost to autossh.
+    wait_until(lambda: any("Entering interactive" in line for line in attempt.lines[cut:]))
     process.terminate()
     process.wait(5)
     reason = find_reason(attempt.lines, SPEC)

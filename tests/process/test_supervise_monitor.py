@@ -20,6 +20,7 @@ from tunnel_tui.observe.status import Observer
 from tunnel_tui.supervise import monitor as monitor_module
 from tunnel_tui.supervise.lifecycle import start_tunnel, start_tunnels, stop_tunnel
 from tunnel_tui.supervise.monitor import Monitor, Snapshot
+from tunnel_tui.supervise.settled import EMPTY_QUIET
 
 pytestmark = pytest.mark.process
 
@@ -211,6 +212,27 @@ class TestConfiguration:
         assert watched.last.plan is None
         lab.home.write_config(as_yaml(spec))
         wait_until(lambda: watched.last.broken is None)
+
+    def test_a_file_that_is_emptied_and_then_broken_loses_nothing(
+        self, lab: Lab, watch: Callable[[], Watched]
+    ) -> None:
+        spec = inward(lab.echo.port, free_port())
+        lab.home.write_config(as_yaml(spec))
+        watched = watch()
+        lab.home.write_config("")
+        time.sleep(EMPTY_QUIET / 2)  # an editor on a slow disk
+        lab.home.write_config("tunnels: [\n")
+        wait_until(lambda: watched.last.broken)
+        assert watched.last.config.tunnels == (spec._replace(line=2),)
+
+    def test_a_file_that_stays_empty_has_no_tunnels(
+        self, lab: Lab, watch: Callable[[], Watched]
+    ) -> None:
+        lab.home.write_config(as_yaml(inward(lab.echo.port, free_port())))
+        watched = watch()
+        lab.home.write_config("")
+        wait_until(lambda: not watched.last.config.tunnels, EMPTY_QUIET + 10)
+        assert watched.last.broken is None
 
     def test_a_file_that_is_broken_from_the_start(
         self, lab: Lab, watch: Callable[[], Watched]

@@ -1,12 +1,16 @@
 """The configuration in force: the newest good one, whatever becomes of the file."""
 
 import os
+import time
 
 from tunnel_tui.config.load import Config, load_config
+from tunnel_tui.model import digest_of
 from tunnel_tui.settings import Settings
+from tunnel_tui.supervise.settled import EMPTY_QUIET
 
 _MOST_LINKS = 40
 """As path_resolution(7)."""
+_NOTHING = digest_of(b"")
 
 
 def trace(path: str) -> list[str]:
@@ -47,6 +51,7 @@ class Configuration:
         self._settings = settings
         self._path = settings.config_file
         self._seen: tuple[int, ...] | None = None
+        self._emptied = 0.0
         self.good = Config(self._path, (), (), "")
         self.broken: Config | None = None
         self.changed = False
@@ -67,10 +72,12 @@ class Configuration:
         seen = self._stamp()
         if self._loaded and seen == self._seen:
             return False
+        config = load_config(self._path, self._settings.direction_mode)
+        if self._is_being_written(config):
+            return False
         # The stamp comes from before the reading: what is written meanwhile is read next time.
         self._seen = seen
         self._way = trace(self._path)
-        config = load_config(self._path, self._settings.direction_mode)
         if config.valid:
             fresh = config.text_digest != self.good.text_digest or self.broken is not None
             self.changed |= self._loaded and config.tunnels != self.good.tunnels
@@ -83,6 +90,18 @@ class Configuration:
     def settle(self) -> None:
         """Take note that what runs agrees with the file."""
         self.changed = False
+
+    def _is_being_written(self, config: Config) -> bool:
+        """Say whether nothing at all is in the file, where tunnels were until a moment ago.
+
+        Who saves by emptying and writing is seen in between; if what follows is broken, the last
+        good configuration would be the empty one.
+        """
+        if not self.good.tunnels or config.text_digest != _NOTHING:
+            self._emptied = 0.0
+            return False
+        self._emptied = self._emptied or time.monotonic()
+        return time.monotonic() - self._emptied < EMPTY_QUIET
 
     def _stamp(self) -> tuple[int, ...] | None:
         try:
