@@ -45,7 +45,7 @@ def test_what_we_start_is_recognised(
 ) -> None:
     words = argv(spec, tmp_path, monkeypatch)
     assert carried(words, spec) == spec.forward()
-    assert is_ours(TunnelEntry.of(spec, 2), words)
+    assert is_ours(TunnelEntry.of(spec, 2), 2, words)
     assert speaks(words)
 
 
@@ -101,11 +101,12 @@ def test_the_ssh_of_the_log_must_be_the_child(
     command = b"".join(word.encode() + b"\0" for word in words)
     child = ProcessStat(77, "ssh", state, parent, 50, 50, 1000)
     monkeypatch.setattr(quick, "raw_command_line", lambda pid: command if pid == 50 else b"")
+    monkeypatch.setattr(quick, "runs_for", lambda pid, users: True)
     monkeypatch.setattr(quick, "read_stat", lambda pid: child if pid == 77 else None)
-    file = tmp_path / "log"
+    file = tmp_path / NAME
     file.write_text(log)
     entry = TunnelEntry.of(ONE, 50)
-    found = quick.by_word(entry, ONE, DirectionMode.DEFAULT, RunReader(str(file)))
+    found = quick.by_word(entry, ONE, DirectionMode.DEFAULT, reader_of(file))
     assert (found is not None) == proven
 
 
@@ -128,14 +129,14 @@ LINES = st.sampled_from(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(lines=st.lists(LINES, max_size=9))
 def test_the_end_of_a_log_says_what_all_of_it_says(lines: list[str], tmp_path: Path) -> None:
-    file = tmp_path / "log"
+    file = tmp_path / NAME
     file.write_text("".join(lines))
     forward = ONE.forward()
-    believing = RunReader(str(file))
-    tail = believing.look()
+    believing = reader_of(file)
+    tail = believing.look(0)
     assert tail is not None
     believing.believe(tail, 77, forward)
-    quickly = believing.read(77, forward)
+    quickly = believing.read(77, forward, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "judge", lambda *_, **__: None)
-        assert quickly == RunReader(str(file)).read(77, forward)
+        assert quickly == reader_of(file).read(77, forward, 0)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tunnel_tui.model import Reason, TunnelSpec
+from tunnel_tui.observe.advice import Client
 from tunnel_tui.observe.reasons import attempts_of, begins_run, find_reason, succeeded
 
 _STAMP = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) ")
@@ -35,7 +36,12 @@ class Past(NamedTuple):
 
 
 def tell(
-    lines: Sequence[str], spec: TunnelSpec | None = None, *, remote: bool | None = None
+    lines: Sequence[str],
+    spec: TunnelSpec | None = None,
+    *,
+    remote: bool | None = None,
+    others: Sequence[str] = (),
+    client: Client | None = None,
 ) -> Past:
     """Read the story from the last lines of a log, oldest first (`find_reason` explains)."""
     attempts = attempts_of(lines)
@@ -49,7 +55,7 @@ def tell(
     starts = [stamp(line) for part in since for line in part if "]: starting " in line]
     first = ends if last >= 0 else starts
     return Past(
-        find_reason(lines, spec, remote=remote),
+        find_reason(lines, spec, remote=remote, others=others, client=client),
         last >= 0,
         _trying(attempts),
         begun - before,

@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.errors import ConfigError, SpawnError
 from tunnel_tui.model import Endpoint, Forward, TunnelEntry, TunnelSpec
+from tunnel_tui.observe.tunnel_log import OWN_LOG
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import probe
 from tunnel_tui.system import proc
@@ -18,8 +19,6 @@ TAG = "TUNNEL_HASH"
 STATE_VARIABLE = "AUTOSSH_STATE_FILE"
 POLL = "30"
 """Seconds; autossh(1) AUTOSSH_POLL bounds its backoff between connection attempts."""
-OWN_LOG = "/proc/self/fd/2"
-"""Where autossh logs: the file that is open already; a name may be swapped meanwhile."""
 
 _FIRM = (
     "ExitOnForwardFailure=yes",
@@ -40,6 +39,7 @@ _TUNABLE = (
 ssh gives up when the question after the last allowed one is due: after (3 + 1) · 14 s of silence,
 so that a dead connection is noticed within a minute.
 """
+_REPORTING = ("LogLevel=", "LogVerbose=")
 _QUIET = ("BatchMode=", "ControlMaster=", "ControlPath=", "LogLevel=", "LogVerbose=", "SetEnv=")
 """Of no use to a person who runs the command by hand."""
 _FOREIGN = ("AUTOSSH_PORT", "AUTOSSH_PIDFILE", "AUTOSSH_DEBUG", "AUTOSSH_MESSAGE")
@@ -125,7 +125,8 @@ def same_command(settings: Settings, spec: TunnelSpec, entry: TunnelEntry) -> bo
     except (ConfigError, SpawnError):
         return False
     if "ExitOnForwardFailure=yes" in running:
-        return running[1:] == wanted[1:] and _program(running) == _program(wanted)
+        same = without_reporting(running[1:]) == without_reporting(wanted[1:])
+        return same and _program(running) == _program(wanted)
     # Scripts always wrote host:port, so the spec's own spelling is the one to look for.
     forward = forward_of(settings, spec)
     return (
@@ -133,6 +134,22 @@ def same_command(settings: Settings, spec: TunnelSpec, entry: TunnelEntry) -> bo
         and forward.kind.value in running
         and forward.argument in running
     )
+
+
+def without_reporting(words: Sequence[str]) -> list[str]:
+    """Leave away how ssh was told to report: a version that asks otherwise restarts nothing."""
+    kept: list[str] = []
+    following = iter(words)
+    for word in following:
+        if word == "-E":
+            next(following, "")
+        elif word == "-o":
+            value = next(following, "")
+            if not value.startswith(_REPORTING):
+                kept += (word, value)
+        else:
+            kept.append(word)
+    return kept
 
 
 def shell_line(command: Command) -> str:
@@ -145,9 +162,9 @@ def shell_line(command: Command) -> str:
     kept: list[str] = []
     position = 0
     while position < len(arguments):
-        width = 2 if arguments[position] == "-o" else 1
+        width = 2 if arguments[position] in ("-o", "-E") else 1
         words = arguments[position : position + width]
-        if not (width == 2 and words[-1].startswith(_QUIET)):
+        if not (words[0] == "-E" or (width == 2 and words[-1].startswith(_QUIET))):
             kept += words
         position += width
     return join(["ssh", *kept])
@@ -179,7 +196,7 @@ def _fixed(settings: Settings, ssh: str, _home: str, _second: int) -> _Fixed:
     if os.path.exists(settings.ssh_config_file):
         last += ("-F", settings.ssh_config_file)
     verbose = (f"LogVerbose={probe.LOG_VERBOSE}",) if knows else ()
-    return _Fixed(("-N", "-T", *_options(_FIRM)), verbose, last)
+    return _Fixed(("-N", "-T", "-E", OWN_LOG, *_options(_FIRM)), verbose, last)
 
 
 def _options(values: Iterable[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 from tunnel_tui.model import TunnelSpec
+from tunnel_tui.observe.identity import LOGIN_VARIABLE
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.command import (
     SECRETS,
@@ -13,9 +14,6 @@ from tunnel_tui.supervise.command import (
     forward_of,
     known_hosts,
 )
-
-LOGIN_VARIABLE = "TUNNEL_LOGIN"
-"""Marks a login in its environment; `TUNNEL_HASH` would claim that it carries one tunnel only."""
 
 _OPTIONS = (
     "ControlPersist=no",

@@ -1,11 +1,12 @@
 """Stopping one tunnel, some, or all: in parallel, confirmed, with nothing left behind."""
 
 import os
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 
 from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry
+from tunnel_tui.observe.run_record import remove_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import STOP_GRACE, Settings
 from tunnel_tui.supervise import wishes
@@ -165,6 +166,8 @@ def _stop_locked(
     ending = end_processes((stat for target in targets for stat in target.family), grace)
     _end_newcomers(settings, targets, ending)
     gone = [t for t in targets if t.failure is None and not _survivors(t, ending)]
+    for target in gone:  # before its entry: one without the other would look like a death
+        remove_record(settings, target.hash)
     registered_pids = {(entry.hash, entry.pid) for target in gone for entry in target.entries}
     if registered_pids:
         state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in registered_pids])
@@ -219,9 +222,15 @@ def _outcome(target: Target, ending: Ending) -> Outcome:
 
 
 def delete_log(settings: Settings, tunnel_hash: str) -> bool:
-    """Delete the log of a tunnel and its old copy; False: there was none, or we may not."""
+    """Delete the log of a tunnel, its old copy and what others said; forget that it was started.
+
+    Returns:
+        False where there was no log, or we may not delete it.
+    """
+    remove_record(settings, tunnel_hash)
     deleted = False
-    for path in (settings.log_file(tunnel_hash), settings.log_file(tunnel_hash) + ".1"):
+    log = settings.log_file(tunnel_hash)
+    for path in (log, f"{log}.1", settings.stderr_file(tunnel_hash)):
         try:
             os.unlink(path)  # a symlink goes, what it leads to stays
             deleted = True
@@ -241,16 +250,26 @@ def _clear(settings: Settings, state: StateFile) -> None:
     left = state.update(
         lambda entries: [entry for entry in entries if registered(entry)], keep_malformed=False
     )
-    kept = {f"tunnel-{entry.hash}.log" for entry in left}
+    kept = {entry.hash for entry in left}
+    for path in _of_tunnels(settings):
+        name = os.path.basename(path).removeprefix("tunnel-").removesuffix(".1")
+        if name.removesuffix(".log") not in kept:
+            with suppress(OSError):
+                os.unlink(path)
+
+
+def _of_tunnels(settings: Settings) -> Iterator[str]:
+    """List the logs and what we keep beside them: records of starts, and what others said."""
+    for name in _names(settings.log_dir):
+        if name.startswith("tunnel-") and name.endswith((".log", ".log.1")):
+            yield os.path.join(settings.log_dir, name)
+    for directory in (settings.run_record(""), settings.stderr_file("")):
+        for name in _names(directory):
+            yield os.path.join(directory, name)
+
+
+def _names(directory: str) -> list[str]:
     try:
-        names = os.listdir(settings.log_dir)
+        return os.listdir(directory)
     except OSError:
-        return
-    for name in names:
-        if not name.startswith("tunnel-") or name.removesuffix(".1") in kept:
-            continue
-        if name.endswith((".log", ".log.1")):
-            try:
-                os.unlink(os.path.join(settings.log_dir, name))
-            except OSError:
-                continue
+        return []
