@@ -16,6 +16,8 @@ from tests.support.waiting import wait_until
 from tunnel_tui.model import Direction, Reason, TunnelSpec
 from tunnel_tui.model import ReasonCode as Code
 from tunnel_tui.observe.reasons import find_reason, last_words
+from tunnel_tui.observe.tunnel_log import OWN_LOG
+from tunnel_tui.ssh.client_config import SshClient
 from tunnel_tui.system.spawn import find_program
 
 pytestmark = pytest.mark.process
@@ -29,7 +31,8 @@ class Attempt:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.known = lab.home.path / "known_hosts"
+        self.known = Path(lab.home.settings.known_hosts_file)
+        self.known.parent.mkdir(parents=True, exist_ok=True)
         self.log = lab.home.path / "attempt.log"
         self.others = lab.home.path / "others.log"
 
@@ -292,8 +295,7 @@ def test_remote_forward_forbidden(
     "said",
     [
         "debug1: packet.c:ssh_packet_read_poll_seqnr():1 (pid=5): Remote: Port forwarding denied",
-        "debug1: packet.c:ssh_packet_read_poll_seqnr():1 (pid=5): Remote: Server has disabled "
-        "port forwarding.",
+        "debug1: packet.c:x():1 (pid=5): Remote: Server has disabled port forwarding.",
     ],
 )
 def test_forwarding_forbidden_in_other_words(said: str) -> None:
@@ -390,7 +392,7 @@ def test_connection_closed_in_session(attempt: Attempt, make_sshd: Callable[...,
     assert find_reason(attempt.lines, SPEC) is None
     server.stop()
     process.wait(5)
-    reason = find_reason(attempt.lines, SPEC)
+    reason = attempt.reason("mine")
     assert reason is not None, "\n".join(attempt.lines)
     assert reason.code is Code.CONNECTION_LOST
     assert reason.transient

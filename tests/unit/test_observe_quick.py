@@ -1,16 +1,17 @@
 """The short way to prove a tunnel says what the long way says, or nothing."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.logs import NAME, reader_of
 from tunnel_tui.config.parse import parse_config
 from tunnel_tui.model import DirectionMode, TunnelEntry, TunnelSpec
 from tunnel_tui.observe import quick, runs
 from tunnel_tui.observe.identity import is_ours, speaks
-from tunnel_tui.observe.runs import RunReader
 from tunnel_tui.settings import load_settings
 from tunnel_tui.supervise import probe
 from tunnel_tui.supervise.command import build_command
@@ -29,7 +30,7 @@ def argv(
     spec: TunnelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str = "default"
 ) -> list[str]:
     monkeypatch.setattr(probe, "knows_log_verbose", lambda *_: True)
-    monkeypatch.setattr("tunnel_tui.supervise.command._find", lambda name, _: f"/usr/bin/{name}")
+    monkeypatch.setattr("tunnel_tui.ssh.programs._find_at", lambda name, *_: f"/usr/bin/{name}")
     given = load_settings({"HOME": str(tmp_path), "TUNNEL_DIRECTION_MODE": mode})
     return list(build_command(given, spec, {}).argv)
 
@@ -105,6 +106,7 @@ def test_the_ssh_of_the_log_must_be_the_child(
     monkeypatch.setattr(quick, "read_stat", lambda pid: child if pid == 77 else None)
     file = tmp_path / NAME
     file.write_text(log)
+    monkeypatch.setattr(runs, "open_own_log", lambda *_: os.open(file, os.O_RDONLY))
     entry = TunnelEntry.of(ONE, 50)
     found = quick.by_word(entry, ONE, DirectionMode.DEFAULT, reader_of(file))
     assert (found is not None) == proven

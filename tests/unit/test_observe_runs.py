@@ -272,7 +272,10 @@ def test_entries_of_the_shell_scripts_are_known_by_forward_host_and_log(
 ) -> None:
     entry = Entry.of(spec(), 5)
     for name, theirs in ((f"tunnel-{entry.hash}.log", ours), ("tunnel.log", False)):
-        with (tmp_path / name).open("w") as log, subprocess.Popen(["sleep", "60"], stdout=log) as it:
+        with (
+            (tmp_path / name).open("w") as log,
+            subprocess.Popen(["sleep", "60"], stdout=log) as it,
+        ):
             assert is_ours(entry, it.pid, tuple(argv.split())) == theirs
             it.kill()
     assert not is_ours(entry, 5, tuple(argv.split())), "nobody's process"

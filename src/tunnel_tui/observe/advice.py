@@ -5,11 +5,11 @@ stranger may have written it, and people type what an advice says.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from shlex import quote
-from typing import NamedTuple, Protocol
 
 from tunnel_tui.model import TunnelSpec
+from tunnel_tui.ssh.client_config import SshClient
 
 _FINGERPRINT = re.compile(r"(?:^|\s)(SHA256:[A-Za-z0-9+/]{43})\b")
 _OFFENDING = re.compile(
@@ -19,26 +19,8 @@ _CHANGED = re.compile(r"^Host key for (\S{1,300}) has changed")
 _KEY = re.compile(r"^Permissions 0?\d{1,6} for '([^']+)'|^Load key \"([^\"]+)\": bad permissions")
 
 
-class KnownHost(NamedTuple):
-    """A machine whose key ssh checks on the way: by what name, in which files."""
-
-    name: str
-    hop: bool
-    files: tuple[str, ...]
-
-
-class Client(Protocol):
-    """What the person's ssh would use for one tunnel; asked only where an advice needs it."""
-
-    def hosts(self) -> Sequence[KnownHost]:
-        """List the tunnel's own host, and the hops to it."""
-
-    def identity_files(self) -> Collection[str]:
-        """List the key files that ssh tries, absolute."""
-
-
 def words(
-    template: str, lines: Sequence[str], spec: TunnelSpec | None, client: Client | None
+    template: str, lines: Sequence[str], spec: TunnelSpec | None, client: SshClient | None
 ) -> Mapping[str, str]:
     """Find the values of an advice's {words} for a tunnel, given the lines of one attempt."""
     found = {"host": quote(spec.remote_host) if spec else "the host"}
@@ -59,7 +41,7 @@ def _listening(spec: TunnelSpec | None) -> str:
     return f": ss -ltnp 'sport = :{port}'" if port.isascii() and port.isdigit() else ""
 
 
-def _chmod(lines: Sequence[str], client: Client | None) -> str:
+def _chmod(lines: Sequence[str], client: SshClient | None) -> str:
     """Tell how to close a key file, by name where ssh would use a file of that name."""
     ours = client.identity_files() if client else ()
     for line in reversed(lines):
@@ -70,7 +52,7 @@ def _chmod(lines: Sequence[str], client: Client | None) -> str:
     return "chmod 600 that file"
 
 
-def _remove(lines: Sequence[str], client: Client | None) -> str:
+def _remove(lines: Sequence[str], client: SshClient | None) -> str:
     """Tell how to forget the known key of the own host or a hop, in a file that ssh reads."""
     known = client.hosts() if client else ()
     name = next((m[1] for line in reversed(lines) if (m := _CHANGED.match(line))), "")

@@ -28,6 +28,8 @@ class Pattern(NamedTuple):
         advice: what to do; {host}, {port} and the like come from `advice.Advice`.
         rank: the more telling wins where one failure matches several patterns.
         needs: words that another line of the same attempt must have.
+        unlogged: ssh prints it past its log, on its standard error: looked for among the words of
+            others too. So it must not matter who says it.
     """
 
     code: ReasonCode
@@ -37,6 +39,7 @@ class Pattern(NamedTuple):
     advice: str
     rank: int = 5
     needs: str = ""
+    unlogged: bool = False
 
 
 @lru_cache(maxsize=128)
@@ -97,6 +100,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "interactive: true)",
         8,
         needs="Permission denied (",  # only where the login was refused: else another key did
+        unlogged=True,
     ),
     Pattern(
         Code.KEY_FILE,
@@ -193,6 +197,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "connection closed by the server",
         "its sshd or machine restarted, or something between cuts idle connections",
         4,
+        unlogged=True,
     ),
     Pattern(
         Code.CONNECTION_LOST,
@@ -319,6 +324,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ssh does not understand an option: {why}{bad} ({where}{file})",
         "check ssh_options of the tunnel and the ssh configuration: ssh -G {host}",
         7,
+        unlogged=True,
     ),
     Pattern(
         Code.BAD_CONFIGURATION,
@@ -328,6 +334,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "{why}",
         "correct the tunnel or the ssh configuration: ssh -G {host}",
         7,
+        unlogged=True,
     ),
     Pattern(
         Code.BAD_CONFIGURATION,
@@ -345,5 +352,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "ssh or autossh is not installed",
         "install the openssh client and autossh",
         3,
+        unlogged=True,
     ),
 )

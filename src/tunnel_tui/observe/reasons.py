@@ -10,9 +10,9 @@ from itertools import pairwise
 
 from tunnel_tui.model import Reason, ReasonCode, TunnelSpec
 from tunnel_tui.observe import advice
-from tunnel_tui.observe.advice import Client
 from tunnel_tui.observe.patterns import LINE, PATTERNS, Pattern, compiled
 from tunnel_tui.observe.sanitise import sanitise
+from tunnel_tui.ssh.client_config import SshClient
 
 _OUR_START = re.compile(r"\d{4}/\d\d/\d\d \S+ tunnel-tui\[\d+\]: starting ")
 _SSH_START = "]: starting ssh (count "
@@ -30,6 +30,8 @@ _VERBOSE = re.compile(
 """What LogVerbose puts in front of a message of the functions that it names (see `probe`)."""
 _EXIT_STATUS = re.compile(r"ssh exited (?:prematurely )?with (?:error )?status (\d+)")
 _EXIT_SIGNAL = re.compile(r"ssh exited on signal (\d+)")
+ENDED = ("ssh exited", "; autossh exiting", "received signal to exit")
+"""What autossh says when an attempt is over."""
 _TOLD_TO_END = re.compile(r"received signal to exit \((\d+)\)")
 
 
@@ -39,7 +41,7 @@ def find_reason(
     *,
     remote: bool | None = None,
     others: Sequence[str] = (),
-    client: Client | None = None,
+    client: SshClient | None = None,
 ) -> Reason | None:
     """Find the last meaningful failure of the last run in the lines of a log.
 
@@ -55,9 +57,12 @@ def find_reason(
     """
     for attempt in reversed(attempts_of(lines)):
         stood = _after_success(attempt, remote)
-        reason = _of_attempt(attempt[stood:], spec, others, client)
+        # What others said belongs to the last attempt that is over.
+        over = _is_over(attempt)
+        reason = _of_attempt(attempt[stood:], spec, others if over else (), client)
         if reason is not None or stood:
             return reason
+        others = () if over else others
     return None
 
 
@@ -189,32 +194,42 @@ def _last_run(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _of_attempt(
-    lines: Sequence[str], spec: TunnelSpec | None, others: Sequence[str], client: Client | None
+    lines: Sequence[str], spec: TunnelSpec | None, others: Sequence[str], client: SshClient | None
 ) -> Reason | None:
-    said = [_VERBOSE.sub("", line[:LINE], 1) for line in lines]
-    found = _best_match(said)
+    said = [_VERBOSE.sub("", line[:LINE], count=1) for line in lines]
+    heard = [line[:LINE] for line in others]
+    found = _best_match(said, heard)
     if found is None:
-        return _from_autossh("\n".join(said))
+        return _from_autossh("\n".join(said), heard)
     reason = _make(*found, said, spec, client)
     if reason.code is ReasonCode.JUMP_FAILED:
-        return _of_the_way(reason, others or said, spec)
+        return _of_the_way(reason, heard or said, spec)
     return reason
 
 
-def _best_match(lines: Sequence[str]) -> tuple[Pattern, re.Match[str]] | None:
+def _is_over(attempt: Sequence[str]) -> bool:
+    """Tell whether the ssh of an attempt has ended, as far as autossh was there to say so."""
+    if not any(_SSH_START in line for line in attempt):
+        return True
+    return any(words in line for line in attempt for words in ENDED)
+
+
+def _best_match(
+    lines: Sequence[str], others: Sequence[str] = ()
+) -> tuple[Pattern, re.Match[str]] | None:
     """Find the most telling failure in lines; of equals the last."""
     text = "\n".join(lines)
     best: tuple[tuple[int, int], Pattern, re.Match[str]] | None = None
     for pattern in PATTERNS:
-        if pattern.needs not in text or not any(word in text for word in pattern.words):
+        if pattern.needs not in text:
             continue
-        for number in range(len(lines) - 1, -1, -1):
-            line = lines[number]
+        where = [*others, *lines] if pattern.unlogged else lines
+        for number, line in enumerate(reversed(where)):
             if not any(word in line for word in pattern.words):
                 continue
             match = compiled(pattern.expression).search(line)
             if match is not None:
-                weight = (pattern.rank, number)
+                weight = (pattern.rank, -number)
                 if best is None or weight > best[0]:
                     best = weight, pattern, match
                 break
@@ -226,7 +241,7 @@ def _make(
     match: re.Match[str],
     lines: Sequence[str],
     spec: TunnelSpec | None,
-    client: Client | None,
+    client: SshClient | None,
 ) -> Reason:
     quoted = {name: shorten(value or "") for name, value in match.groupdict().items()}
     return Reason(
@@ -243,7 +258,7 @@ def _of_the_way(reason: Reason, others: Sequence[str], spec: TunnelSpec | None) 
     They are strangers: their words tell a lasting failure, which no repetition may burn, from a
     passing one, and are quoted in the text.
     """
-    said = [_VERBOSE.sub("", line[:LINE], 1) for line in others]
+    said = [_VERBOSE.sub("", line, count=1) for line in others]
     found = _best_match([line for line in said if not any(words in line for words in _OF_OURS)])
     if found is None:
         return reason
@@ -263,8 +278,8 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], ""), template)
 
 
-def _from_autossh(text: str) -> Reason | None:
-    """Read what autossh says where ssh itself said nothing."""
+def _from_autossh(text: str, others: Sequence[str]) -> Reason | None:
+    """Read what autossh says where ssh itself said nothing that is known."""
     if match := _TOLD_TO_END.search(text):
         return _with_evidence(killed(_signal_name(int(match[1]))), match)
     if match := _EXIT_SIGNAL.search(text):
@@ -272,7 +287,7 @@ def _from_autossh(text: str) -> Reason | None:
         reason = killed(name)._replace(text=f"ssh was killed by {name}")
         return _with_evidence(reason, match)
     if match := _EXIT_STATUS.search(text):
-        words = last_words(text.split("\n"))
+        words = last_words(text.split("\n")) or last_words(others)
         if words is not None:
             return words
         if match[1] == "0":

@@ -144,6 +144,7 @@ class Observer:
         """
         # Only a tunnel that does not stand has a story: the patterns are compiled for it alone.
         from tunnel_tui.observe.past import Past, tell
+        from tunnel_tui.ssh.client_config import SshClient
 
         fd = open_own_log(self.settings, spec.hash, holder)
         if fd is None:
@@ -160,7 +161,13 @@ class Observer:
         finally:
             os.close(fd)
         others = read_tail(self.settings.stderr_file(spec.hash), _OTHERS_BYTES)
-        found = tell(_lines(data), spec, remote=not forward.listens_here, others=_lines(others))
+        found = tell(
+            _lines(data),
+            spec,
+            remote=not forward.listens_here,
+            others=_lines(others),
+            client=SshClient(self.settings, spec),
+        )
         self._pasts[spec.hash] = (seen, found)
         return found
 

@@ -116,4 +116,3 @@ def was_removed(settings: Settings, tunnel_hash: str) -> bool:
     if not guarded or directory.st_uid not in trusted_users():
         return False
     return not os.path.lexists(settings.log_file(tunnel_hash))
-

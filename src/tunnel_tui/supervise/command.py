@@ -10,9 +10,9 @@ from tunnel_tui.errors import ConfigError, SpawnError
 from tunnel_tui.model import Endpoint, Forward, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.tunnel_log import OWN_LOG
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.programs import find, find_ssh, known_hosts
 from tunnel_tui.supervise import probe
 from tunnel_tui.system import proc
-from tunnel_tui.system.spawn import find_program
 
 TAG = "TUNNEL_HASH"
 """Name of the variable that marks our processes, in their arguments and their environment."""
@@ -71,29 +71,10 @@ def build_command(settings: Settings, spec: TunnelSpec, environment: Mapping[str
         SpawnError: there is no ssh.
     """
     ssh = find_ssh(spec, environment)
-    autossh = _find("autossh", environment)
+    autossh = find("autossh", environment)
     arguments = _ssh_arguments(settings, spec, ssh)
     argv = (autossh, "-M", "0", *arguments) if autossh else (ssh, *arguments)
     return Command(argv, _environment(settings, spec, environment, ssh), autossh is not None)
-
-
-def find_ssh(spec: TunnelSpec, environment: Mapping[str, str]) -> str:
-    """Return the path of the ssh that may be given this spec's remote host.
-
-    Raises:
-        ConfigError: the remote host would be read as an option.
-        SpawnError: there is no ssh.
-    """
-    if spec.remote_host.startswith("-") or not spec.remote_host:
-        raise ConfigError(
-            "remote_host would be read as an option of ssh",
-            repr(spec.remote_host),
-            "a remote_host is user@host or a host of the ssh config",
-        )
-    ssh = _find("ssh", environment)
-    if ssh is None:
-        raise SpawnError("ssh is not installed", "", "install openssh-client")
-    return ssh
 
 
 def forward_of(settings: Settings, spec: TunnelSpec) -> Forward:
@@ -201,29 +182,6 @@ def _fixed(settings: Settings, ssh: str, _home: str, _second: int) -> _Fixed:
 
 def _options(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(word for value in values for word in ("-o", value))
-
-
-def _find(name: str, environment: Mapping[str, str]) -> str | None:
-    """Find a program; the answer is good for a few seconds, that is for all of one batch."""
-    return _find_at(name, environment.get("PATH", os.defpath), int(time.monotonic() / 5))
-
-
-@lru_cache(maxsize=8)
-def _find_at(name: str, path: str, _period: int) -> str | None:
-    return find_program(name, {"PATH": path})
-
-
-def known_hosts(settings: Settings) -> str:
-    """Ours first, because ssh writes new keys to the first; the person's own are read too."""
-    theirs = f"{settings.ssh_config_dir}/known_hosts", os.path.expanduser("~/.ssh/known_hosts")
-    files = (settings.known_hosts_file, *theirs)
-    return " ".join(_quoted(file) for file in dict.fromkeys(files))
-
-
-def _quoted(path: str) -> str:
-    """Protect a path from the tokens and the word splitting of ssh_config(5)."""
-    path = path.replace("%", "%%")
-    return f'"{path}"' if any(character.isspace() for character in path) else path
 
 
 def _environment(

@@ -12,6 +12,7 @@ from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.runs import judge, success_lines
 from tunnel_tui.observe.tunnel_log import open_own_log, own_lines
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.client_config import SshClient
 from tunnel_tui.supervise.launch import Launch
 from tunnel_tui.system import proc
 
@@ -63,7 +64,12 @@ def _output(started: Launch) -> bytes:
 def failure(settings: Settings, started: Launch) -> Outcome:
     """Say why a start has failed, from its log."""
     spec = started.spec
-    reason = find_reason(own_lines(settings, spec.hash, 200), spec, others=others(settings, spec))
+    reason = find_reason(
+        own_lines(settings, spec.hash, 200),
+        spec,
+        others=others(settings, spec),
+        client=SshClient(settings, spec),
+    )
     if reason is None:
         advice = f"read the log: tunnel-tui logs {spec.hash[:8]}"
         return Outcome(spec.hash, spec.name, False, "failed", "it ended at once", advice)

@@ -13,7 +13,7 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.observe.tail import open_for_reading, read_tail
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.client_config import Host, hosts
+from tunnel_tui.ssh.client_config import Host, hosts
 
 _OFFERED = re.compile(r"key sent by the remote host is\s{1,4}(SHA256:[A-Za-z0-9+/]{1,64})")
 _OFFENDING = re.compile(

@@ -15,7 +15,7 @@ from tunnel_tui.config.sshconfig import ask_ssh
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.command import find_ssh, known_hosts
+from tunnel_tui.ssh.programs import find_ssh, known_hosts
 
 Options = Mapping[str, tuple[str, ...]]
 """Keyword in lower case → its values, one for each line of `ssh -G`."""
@@ -42,6 +42,22 @@ class Host(NamedTuple):
     name: str
     hop: bool
     files: tuple[str, ...]
+
+
+class SshClient:
+    """What the person's ssh would use for one tunnel, asked when it is needed (`advice.Client`)."""
+
+    def __init__(self, settings: Settings, spec: TunnelSpec) -> None:
+        self._settings = settings
+        self._spec = spec
+
+    def hosts(self) -> tuple[Host, ...]:
+        """List the tunnel's own host, and the hops to it."""
+        return hosts(self._settings, self._spec)
+
+    def identity_files(self) -> tuple[str, ...]:
+        """List the key files that ssh tries, absolute."""
+        return identity_files(self._settings, self._spec)
 
 
 def effective_options(settings: Settings, spec: TunnelSpec) -> Options:

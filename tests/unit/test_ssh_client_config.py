@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.home import Home
 from tests.support.tunnels import make_spec
-from tunnel_tui.supervise import client_config
-from tunnel_tui.supervise.client_config import (
+from tunnel_tui.ssh import client_config
+from tunnel_tui.ssh.client_config import (
     effective_options,
     host_names,
     hosts,
