@@ -11,6 +11,9 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+import asyncssh
+from asyncssh.packet import Boolean, NameList, String, UInt32
+
 MSG_DISCONNECT, MSG_IGNORE, MSG_DEBUG, MSG_FAILURE, MSG_BANNER = 1, 2, 4, 51, 53
 """RFC 4253, section 12; RFC 4252, section 6."""
 _PACKET = 30_000
@@ -26,13 +29,13 @@ DEFAULTS: dict[str, Any] = {
     "kbdint": None,  # [name, instructions, [[prompt, echo], …]]
     "methods": None,  # latin-1: what the failure says may go on
     "denies": False,  # no key is accepted
-    "delay": 0.0,  # seconds before it answers a login
+    "delay": 0.0,  # seconds between the banner and the answer to a login
     "debug": [],  # texts of SSH_MSG_DEBUG, sent after the login
     "debug_before": [],  # the same, before it
     "disconnect": None,  # text of SSH_MSG_DISCONNECT
     "disconnect_when": "auth",  # or "open": a moment after the login; or "forward"
-    "channel_failure": None,  # text with which each forwarded connection is refused
-    "remote": "accept",  # or "refuse", or "lie": success, and nothing listens
+    "channel_failure": [],  # texts with which forwarded connections are refused, in turn
+    "remote": "accept",  # or "refuse"; "silence"; "lie": success, and nothing listens
     "forwards": True,  # dials where a client or a jump asks
     "key": "",  # path of the host key; "": a new one
     "listen": 0,
@@ -69,98 +72,102 @@ class HostileServer:
         self.close()
 
 
-def _make_server(tricks: dict[str, Any]) -> type:
-    import asyncssh
-    from asyncssh.packet import Boolean, NameList, String, UInt32
+def _raw(text: str) -> bytes:
+    return String(text.encode("latin-1", "replace"))
 
-    def raw(text: str) -> bytes:
-        return String(text.encode("latin-1", "replace"))
 
-    class Silent(asyncssh.SSHListener):
-        """Listens nowhere."""
+class _Silent(asyncssh.SSHListener):
+    """Listens nowhere."""
 
-        def get_port(self) -> int:
-            return 1
+    def get_port(self) -> int:
+        return 1
 
-        def close(self) -> None:
-            pass
+    def close(self) -> None:
+        pass
 
-        async def wait_closed(self) -> None:
-            pass
+    async def wait_closed(self) -> None:
+        pass
 
-    class Server(asyncssh.SSHServer):
-        def connection_made(self, conn: Any) -> None:
-            self._connection = conn
-            send = conn.send_packet
 
-            def send_unpadded(kind: int, *arguments: Any, **options: Any) -> None:
-                if kind == MSG_FAILURE and tricks["methods"] is not None:
-                    arguments = (NameList([tricks["methods"].encode("latin-1")]), Boolean(False))
-                if kind != MSG_IGNORE:  # asyncssh pads; ssh would log each
-                    send(kind, *arguments, **options)
+class _Server(asyncssh.SSHServer):
+    """One connection."""
 
-            conn.send_packet = send_unpadded
+    def __init__(self, tricks: dict[str, Any]) -> None:
+        self._tricks = tricks
+        self._refused = 0
 
-        def _say(self, texts: list[str]) -> None:
-            for text in texts:
-                self._connection.send_packet(MSG_DEBUG, Boolean(True), raw(text), String(b""))
+    def connection_made(self, conn: Any) -> None:
+        self._connection = conn
+        send, methods = conn.send_packet, self._tricks["methods"]
 
-        def _leave(self, when: str) -> None:
-            if tricks["disconnect"] is None or tricks["disconnect_when"] != when:
-                return
-            text = raw(tricks["disconnect"])
-            self._connection.send_packet(MSG_DISCONNECT, UInt32(11), text, String(b""))
-            asyncio.get_running_loop().call_later(0.2, self._connection.abort)
+        def send_unpadded(kind: int, *arguments: Any, **options: Any) -> None:
+            if kind == MSG_FAILURE and methods is not None:
+                arguments = (NameList([methods.encode("latin-1")]), Boolean(False))
+            if kind != MSG_IGNORE:  # asyncssh pads; ssh would log each
+                send(kind, *arguments, **options)
 
-        async def begin_auth(self, username: str) -> bool:
-            await asyncio.sleep(tricks["delay"])
-            banner = tricks["banner"]
-            for _ in range(tricks["banner_times"] if banner else 0):
-                for begin in range(0, len(banner), _PACKET):
-                    piece = raw(banner[begin : begin + _PACKET])
-                    self._connection.send_packet(MSG_BANNER, piece, String(b""))
-            self._say(tricks["debug_before"])
-            self._leave("auth")
-            return True
+        conn.send_packet = send_unpadded
 
-        def public_key_auth_supported(self) -> bool:
-            return tricks["kbdint"] is None
+    def _say(self, texts: list[str]) -> None:
+        for text in texts:
+            self._connection.send_packet(MSG_DEBUG, Boolean(True), _raw(text), String(b""))
 
-        def validate_public_key(self, username: str, key: Any) -> bool:
-            return not tricks["denies"]
+    def _leave(self, when: str) -> None:
+        text = self._tricks["disconnect"]
+        if text is None or self._tricks["disconnect_when"] != when:
+            return
+        self._connection.send_packet(MSG_DISCONNECT, UInt32(11), _raw(text), String(b""))
+        asyncio.get_running_loop().call_later(0.2, self._connection.abort)
 
-        def kbdint_auth_supported(self) -> bool:
-            return tricks["kbdint"] is not None
+    async def begin_auth(self, username: str) -> bool:
+        banner = self._tricks["banner"]
+        for _ in range(self._tricks["banner_times"] if banner else 0):
+            for begin in range(0, len(banner), _PACKET):
+                piece = _raw(banner[begin : begin + _PACKET])
+                self._connection.send_packet(MSG_BANNER, piece, String(b""))
+        self._say(self._tricks["debug_before"])
+        self._leave("auth")
+        await asyncio.sleep(self._tricks["delay"])
+        return True
 
-        def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
-            name, instructions, prompts = tricks["kbdint"]
-            return name, instructions, "", [tuple(prompt) for prompt in prompts]
+    def public_key_auth_supported(self) -> bool:
+        return self._tricks["kbdint"] is None
 
-        def validate_kbdint_response(self, username: str, responses: Any) -> bool:
-            return not tricks["denies"]
+    def validate_public_key(self, username: str, key: Any) -> bool:
+        return not self._tricks["denies"]
 
-        def auth_completed(self) -> None:
-            def later() -> None:
-                self._say(tricks["debug"])
-                self._leave("open")
+    def kbdint_auth_supported(self) -> bool:
+        return self._tricks["kbdint"] is not None
 
-            asyncio.get_running_loop().call_later(0.3, later)
+    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
+        name, instructions, prompts = self._tricks["kbdint"]
+        return name, instructions, "", [tuple(prompt) for prompt in prompts]
 
-        def connection_requested(
-            self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
-        ) -> bool:
-            self._leave("forward")
-            if tricks["channel_failure"] is not None:
-                raise asyncssh.ChannelOpenError(2, tricks["channel_failure"])
-            return bool(tricks["forwards"])
+    def validate_kbdint_response(self, username: str, responses: Any) -> bool:
+        return not self._tricks["denies"]
 
-        def server_requested(self, listen_host: str, listen_port: int) -> Any:
-            self._leave("forward")
-            if tricks["remote"] == "lie":
-                return Silent()
-            return tricks["remote"] == "accept"
+    def auth_completed(self) -> None:
+        def later() -> None:
+            self._say(self._tricks["debug"])
+            self._leave("open")
 
-    return Server
+        asyncio.get_running_loop().call_later(0.3, later)
+
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> bool:
+        self._leave("forward")
+        if texts := self._tricks["channel_failure"]:
+            self._refused += 1
+            raise asyncssh.ChannelOpenError(2, texts[(self._refused - 1) % len(texts)])
+        return bool(self._tricks["forwards"])
+
+    async def server_requested(self, listen_host: str, listen_port: int) -> Any:
+        self._leave("forward")
+        remote = self._tricks["remote"]
+        if remote == "silence":
+            await asyncio.sleep(3600)
+        return _Silent() if remote == "lie" else remote == "accept"
 
 
 async def _serve_raw(tricks: dict[str, Any]) -> asyncio.Server:
@@ -189,14 +196,12 @@ async def main() -> None:
     if tricks["raw"] is not None:
         server: Any = await _serve_raw(tricks)
     else:
-        import asyncssh
-
         key = tricks["key"] or asyncssh.generate_private_key("ssh-ed25519")
         options = {"server_version": tricks["version"]} if tricks["version"] else {}
         server = await asyncssh.listen(
             "127.0.0.1",
             tricks["listen"],
-            server_factory=_make_server(tricks),
+            server_factory=lambda: _Server(tricks),
             server_host_keys=[key],
             login_timeout=0,
             **options,
