@@ -48,7 +48,7 @@ def stop_tunnel(
     Raises:
         StateFileError, FileRefusedError, LockHeldError: as they say.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     wishes.note_stop([tunnel_hash], asked)
     with state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT):
         target = Target(tunnel_hash, name, _entries(state, tunnel_hash))
@@ -70,7 +70,7 @@ def stop_tunnels(
     tunnel is in its outcome. The logins of the hosts in `keep_logins` stay.
     `asked` as in `stop_tunnel`.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     everything = hashes is None
     wanted = None if hashes is None else list(dict.fromkeys(hashes))
     # Before anything is looked at: what starts after that look is not in it.

@@ -42,7 +42,7 @@ def adopt_lost(settings: Settings, statuses: tuple[TunnelStatus, ...]) -> list[T
     Raises:
         StateFileError, FileRefusedError: the state file cannot be used.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     known = {entry.hash for entry in state.read().entries}
     adopted = []
     for status in statuses:
