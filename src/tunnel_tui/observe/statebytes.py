@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tunnel_tui.errors import FileRefusedError, StateFileError
 from tunnel_tui.system.files import open_regular, open_shared
+from tunnel_tui.system.proc import user_name
 
 SHARED_TIMEOUT = 0.3
 """Seconds to wait for the lock of the shared file, which anybody may hold."""
@@ -146,9 +147,10 @@ def write_over(fd: int, old: bytes, new: bytes, path: str, start: int = 0) -> No
 
 def refused(path: str, why: str) -> FileRefusedError:
     """Make the error of a file that is not one to trust."""
-    return FileRefusedError(
-        "The state file is refused", f"{path}: {why}", "remove it; it is written anew"
-    )
+    advice = "remove it; it is written anew"
+    if is_strange(path):
+        advice += ", or set AUTOSSH_STATE_FILE to another place"
+    return FileRefusedError("The state file is refused", f"{path}: {why}", advice)
 
 
 def no_lock(directory: str, error: OSError) -> StateFileError:
@@ -160,8 +162,23 @@ def no_lock(directory: str, error: OSError) -> StateFileError:
     )
 
 
+def is_strange(path: str) -> bool:
+    """Say whether what stands there is neither ours nor root's."""
+    try:
+        return os.lstat(path).st_uid not in (0, os.geteuid())
+    except OSError:
+        return False
+
+
 def failed(path: str, error: OSError) -> StateFileError:
     """Make the error of a file that cannot be opened or written."""
+    if is_strange(path):
+        who = user_name(os.lstat(path).st_uid)
+        return StateFileError(
+            "The state file cannot be written",
+            f"{path} belongs to user {who}: {error.strerror or error}",
+            "root or that user removes it; or set AUTOSSH_STATE_FILE to another place",
+        )
     advice = {
         errno.ENOSPC: "make room on the disk",
         errno.EDQUOT: "make room: your quota is used up",

@@ -20,6 +20,7 @@ from tunnel_tui.observe.statebytes import (
     MAX_LINES,
     NO_ROOM,
     Content,
+    is_strange,
     lock_shared,
     lock_whole,
     no_lock,
@@ -210,10 +211,22 @@ class StateFile:
 
         Raises:
             LockHeldError: somebody else held it for `timeout` seconds.
-            FileRefusedError, StateFileError: the lock cannot be made.
+            FileRefusedError, StateFileError: the lock cannot be made, or the file not be written.
         """
+        self._check()
         with self._lock([tunnel_hash], timeout, "another start or stop of this tunnel"):
             yield self
+
+    def _check(self) -> None:
+        """See that the file can be written: who starts or stops must hear of it before.
+
+        A stranger who took its place must not keep anybody from stopping a tunnel.
+        """
+        try:
+            os.close(open_state(self.path))
+        except (FileRefusedError, StateFileError):
+            if not is_strange(self.path):
+                raise
 
     @contextmanager
     def lock_slot(self, limit: int, timeout: float) -> Iterator[None]:

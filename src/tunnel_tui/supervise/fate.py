@@ -10,6 +10,7 @@ from tunnel_tui.model import ForwardKind, Outcome, TunnelSpec
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.runs import judge, success_lines
+from tunnel_tui.observe.tail import open_for_reading
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.launch import Launch
 from tunnel_tui.system import proc
@@ -45,9 +46,8 @@ def fate_of(started: Launch) -> Fate:
 
 
 def _output(started: Launch) -> bytes:
-    try:
-        descriptor = os.open(started.log_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+    descriptor = open_for_reading(started.log_file)
+    if descriptor is None:
         return b""
     try:
         output = os.pread(descriptor, _LOG_WINDOW, started.offset)

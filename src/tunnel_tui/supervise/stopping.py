@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 
-from tunnel_tui.errors import LockHeldError, TunnelTuiError
+from tunnel_tui.errors import FileRefusedError, LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import STOP_GRACE, Settings
@@ -17,6 +17,7 @@ from tunnel_tui.supervise.riding import lock_logins
 from tunnel_tui.supervise.settling import settle_logins
 from tunnel_tui.supervise.targets import Target, detach
 from tunnel_tui.system import proc
+from tunnel_tui.system.files import open_directory
 
 _LOCK_TIMEOUT = 20.0
 _AT_ONCE = 100
@@ -220,10 +221,19 @@ def _outcome(target: Target, ending: Ending) -> Outcome:
 
 def delete_log(settings: Settings, tunnel_hash: str) -> bool:
     """Delete the log of a tunnel and its old copy; False: there was none, or we may not."""
+    name = os.path.basename(settings.log_file(tunnel_hash))
+    try:
+        with open_directory(settings.log_dir) as directory:
+            return _delete(directory, (name, f"{name}.1"))
+    except (FileRefusedError, OSError):
+        return False
+
+
+def _delete(directory: int, names: Iterable[str]) -> bool:
     deleted = False
-    for path in (settings.log_file(tunnel_hash), settings.log_file(tunnel_hash) + ".1"):
+    for name in names:
         try:
-            os.unlink(path)  # a symlink goes, what it leads to stays
+            os.unlink(name, dir_fd=directory)  # a symlink goes, what it leads to stays
             deleted = True
         except OSError:
             continue
@@ -243,14 +253,14 @@ def _clear(settings: Settings, state: StateFile) -> None:
     )
     kept = {f"tunnel-{entry.hash}.log" for entry in left}
     try:
-        names = os.listdir(settings.log_dir)
-    except OSError:
+        with open_directory(settings.log_dir) as directory:
+            names = [
+                name
+                for name in os.listdir(directory)
+                if name.startswith("tunnel-")
+                and name.endswith((".log", ".log.1"))
+                and name.removesuffix(".1") not in kept
+            ]
+            _delete(directory, names)
+    except (FileRefusedError, OSError):
         return
-    for name in names:
-        if not name.startswith("tunnel-") or name.removesuffix(".1") in kept:
-            continue
-        if name.endswith((".log", ".log.1")):
-            try:
-                os.unlink(os.path.join(settings.log_dir, name))
-            except OSError:
-                continue

@@ -33,14 +33,18 @@ def open_shared(path: str, *, create_mode: int = 0o666) -> int:
     return _open_or_create(path, os.O_RDWR, create_mode)
 
 
-def open_private(path: str) -> int:
+def open_private(path: str, flags: int = 0) -> int:
     """Open a file that is ours alone, for reading and writing; create it with mode 600.
+
+    Args:
+        path: a symlink is refused.
+        flags: more of open(2): O_APPEND.
 
     Raises:
         FileRefusedError: not a regular file, one with a second name, or somebody else's.
         OSError: not allowed, no such directory, no space.
     """
-    return _open_or_create(path, os.O_RDWR, 0o600, ours=True)
+    return _open_or_create(path, os.O_RDWR | flags, 0o600, ours=True)
 
 
 def open_log(path: str, *, append: bool = True) -> int:
