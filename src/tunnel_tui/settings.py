@@ -63,6 +63,11 @@ class Settings(NamedTuple):
         """The journal of state changes."""
         return os.path.join(self.data_dir, "history.jsonl")
 
+    @property
+    def lock_dir(self) -> str:
+        """Where our locks are: private, since anybody may hold a lock on a file they can open."""
+        return os.path.join(self.data_dir, "locks")
+
     def log_file(self, tunnel_hash: str) -> str:
         """The log of one tunnel."""
         return os.path.join(self.log_dir, f"tunnel-{tunnel_hash}.log")

@@ -65,7 +65,7 @@ class Runner:
         self.lab = lab
         self.settings = lab.home.settings
         self.observer = Observer(self.settings)
-        self.state = StateFile(self.settings.state_file)
+        self.state = StateFile.of(self.settings)
         make_directory(self.settings.log_dir, 0o777)
 
     def command(self, spec: TunnelSpec, *extra: str, speaks: bool = True, tag: bool = True):  # type: ignore[no-untyped-def]

@@ -35,7 +35,7 @@ class Observer:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.state = StateRead()
-        self._file = StateFile(settings.state_file)
+        self._file = StateFile.of(settings)
         self._subjects: dict[tuple[str, int], Subject] = {}
         self._readers: dict[str, RunReader] = {}
         self._pasts: dict[str, tuple[tuple[int, int, int], Past]] = {}

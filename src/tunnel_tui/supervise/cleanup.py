@@ -35,7 +35,7 @@ def clean_up(settings: Settings, specs: Sequence[TunnelSpec]) -> list[Outcome]:
     Raises:
         StateFileError, FileRefusedError: the state file cannot be used at all.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     outcomes = _repair(state)
     outcomes += _remove_dead(settings, state, specs)
     outcomes += _settle_tagged(settings, state, specs)

@@ -30,7 +30,8 @@ from tunnel_tui.system import files, proc, signals, sockets, spawn
 
 LOCK_TIMEOUT = 30.0
 """Seconds to wait for another start or stop of the same tunnel."""
-LOG_DIRECTORY_MODE = 0o777
+LOG_DIRECTORY_MODE = 0o1777
+"""Sticky: everybody may write there, and nobody removes what is another's."""
 NOT_STARTED = "not started: "
 """What a line of ours says before the reason (observe/patterns.py reads it)."""
 
@@ -86,7 +87,7 @@ def launch(
             "it is interactive: a password or a code will be asked",
             f"log in with: tunnel-tui auth {spec.hash[:8]}",
         )
-    state = state or StateFile(settings.state_file)
+    state = state or StateFile.of(settings)
     with state.lock_tunnel(spec.hash, LOCK_TIMEOUT) as state:
         gone = again and all(entry.hash != spec.hash for entry in state.read().entries)
         if gone or wishes.is_outdated(spec.hash, asked):
@@ -146,8 +147,7 @@ def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | No
 
 def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Command) -> Launch:
     forward = forward_of(settings, spec)
-    if not os.path.isdir(settings.log_dir):
-        files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
+    make_log_directory(settings)
     _make_data_directory(settings.data_dir, int(time.monotonic()))
     if forward.listens_here:
         try:
@@ -184,6 +184,20 @@ def _make_data_directory(path: str, _second: int) -> None:
         files.make_directory(path, 0o700)
 
 
+def make_log_directory(settings: Settings) -> None:
+    """Make the directory of the logs.
+
+    Raises:
+        FileRefusedError: it is a symlink, or somebody else's who keeps others out.
+        OSError: it cannot be made.
+    """
+    try:
+        files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
+    except FileRefusedError as error:
+        advice = "remove it, or set AUTOSSH_LOG_DIR to another directory"
+        raise FileRefusedError("log directory refused", error.detail, advice) from error
+
+
 def _note_refusal(settings: Settings, spec: TunnelSpec, error: PortBusyError) -> None:
     """Write into the log, once, why there is no process: nobody else would say it on a screen."""
     text = f"{NOT_STARTED}{error.title.removeprefix(f'{spec.name}: ')}: {error.detail}"
@@ -217,9 +231,9 @@ def open_log(path: str) -> int:
     try:
         return files.open_log(path)
     except FileRefusedError as error:
-        # Mostly what an earlier run left there, perhaps of another user: a stop removes it.
+        # Mostly what an earlier run left there, of another user: a stop of theirs removes it.
         which = os.path.basename(path).removeprefix("tunnel-")[:8]
-        advice = f"if nobody needs it: tunnel-tui stop-tunnel {which} removes it"
+        advice = f"its owner or root removes it with: tunnel-tui stop-tunnel {which}"
         raise FileRefusedError(error.title, error.detail, advice) from error
     except OSError as error:
         raise _unwritable(path, error) from error

@@ -56,7 +56,7 @@ def give_up(settings: Settings, spec: TunnelSpec, count: int) -> bool:
     Raises:
         LockHeldError, StateFileError, FileRefusedError: as they say.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     with state.lock_tunnel(spec.hash, _LOCK_TIMEOUT):
         entries = state.entries_of(spec.hash)
         if not any(registered(entry) for entry in entries):
@@ -80,7 +80,7 @@ def end_waiting(settings: Settings, spec: TunnelSpec, pid: int) -> bool:
     Raises:
         LockHeldError, StateFileError, FileRefusedError: as they say.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     with state.lock_tunnel(spec.hash, _LOCK_TIMEOUT):
         for entry in state.read().entries:
             if entry.hash != spec.hash or entry.pid != pid:

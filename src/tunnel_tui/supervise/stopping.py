@@ -1,10 +1,10 @@
 """Stopping one tunnel, some, or all: in parallel, confirmed, with nothing left behind."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from contextlib import ExitStack, suppress
 
-from tunnel_tui.errors import LockHeldError, TunnelTuiError
+from tunnel_tui.errors import FileRefusedError, LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry
 from tunnel_tui.observe.run_record import remove_record
 from tunnel_tui.observe.statefile import StateFile
@@ -18,6 +18,7 @@ from tunnel_tui.supervise.riding import lock_logins
 from tunnel_tui.supervise.settling import settle_logins
 from tunnel_tui.supervise.targets import Target, detach
 from tunnel_tui.system import proc
+from tunnel_tui.system.files import open_directory
 
 _LOCK_TIMEOUT = 20.0
 _AT_ONCE = 100
@@ -49,7 +50,7 @@ def stop_tunnel(
     Raises:
         StateFileError, FileRefusedError, LockHeldError: as they say.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     wishes.note_stop([tunnel_hash], asked)
     with state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT):
         target = Target(tunnel_hash, name, _entries(state, tunnel_hash))
@@ -71,7 +72,7 @@ def stop_tunnels(
     tunnel is in its outcome. The logins of the hosts in `keep_logins` stay.
     `asked` as in `stop_tunnel`.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     everything = hashes is None
     wanted = None if hashes is None else list(dict.fromkeys(hashes))
     # Before anything is looked at: what starts after that look is not in it.
@@ -228,11 +229,21 @@ def delete_log(settings: Settings, tunnel_hash: str) -> bool:
         False where there was no log, or we may not delete it.
     """
     remove_record(settings, tunnel_hash)
+    with suppress(OSError):
+        os.unlink(settings.stderr_file(tunnel_hash))
+    name = os.path.basename(settings.log_file(tunnel_hash))
+    try:
+        with open_directory(settings.log_dir) as directory:
+            return _delete(directory, (name, f"{name}.1"))
+    except (FileRefusedError, OSError):
+        return False
+
+
+def _delete(directory: int, names: Iterable[str]) -> bool:
     deleted = False
-    log = settings.log_file(tunnel_hash)
-    for path in (log, f"{log}.1", settings.stderr_file(tunnel_hash)):
+    for name in names:
         try:
-            os.unlink(path)  # a symlink goes, what it leads to stays
+            os.unlink(name, dir_fd=directory)  # a symlink goes, what it leads to stays
             deleted = True
         except OSError:
             continue
@@ -251,25 +262,18 @@ def _clear(settings: Settings, state: StateFile) -> None:
         lambda entries: [entry for entry in entries if registered(entry)], keep_malformed=False
     )
     kept = {entry.hash for entry in left}
-    for path in _of_tunnels(settings):
-        name = os.path.basename(path).removeprefix("tunnel-").removesuffix(".1")
-        if name.removesuffix(".log") not in kept:
-            with suppress(OSError):
-                os.unlink(path)
+    for place in (settings.log_dir, settings.run_record(""), settings.stderr_file("")):
+        try:
+            with open_directory(place) as directory:
+                names = os.listdir(directory)
+                _delete(directory, [name for name in names if _is_left_over(name, kept)])
+        except (FileRefusedError, OSError):
+            continue
 
 
-def _of_tunnels(settings: Settings) -> Iterator[str]:
-    """List the logs and what we keep beside them: records of starts, and what others said."""
-    for name in _names(settings.log_dir):
-        if name.startswith("tunnel-") and name.endswith((".log", ".log.1")):
-            yield os.path.join(settings.log_dir, name)
-    for directory in (settings.run_record(""), settings.stderr_file("")):
-        for name in _names(directory):
-            yield os.path.join(directory, name)
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []
+def _is_left_over(name: str, kept: Container[str]) -> bool:
+    """Tell whether a file is of a tunnel (`tunnel-….log`, `….log.1`, `<hash>`) that is gone."""
+    log = name.removesuffix(".1")
+    named = log.startswith("tunnel-") and log.endswith(".log")
+    tunnel = log.removeprefix("tunnel-").removesuffix(".log") if named else name
+    return (named or len(name) == 32) and tunnel not in kept
