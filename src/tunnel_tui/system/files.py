@@ -49,6 +49,17 @@ def open_log(path: str, *, append: bool = True) -> int:
     return descriptor
 
 
+def open_private(path: str) -> int:
+    """Open a file of ours for reading and writing; create it with mode 600 where absent.
+
+    Raises:
+        FileRefusedError: a symlink, not a regular file, one with a second name (hard link), or
+            somebody else's.
+        OSError: not allowed, no such directory, no space.
+    """
+    return _open_or_create(path, os.O_RDWR, 0o600, ours=True)
+
+
 def open_regular(path: str) -> int:
     """Open an existing regular file for reading.
 
