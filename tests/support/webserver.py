@@ -26,6 +26,7 @@ class WebServer:
         url: where it says that it serves.
 
     Args:
+        port: where it listens; 0: wherever it likes.
         terminal: its output is a terminal.
         prepare: called in the new process before it becomes the server.
     """
@@ -35,6 +36,7 @@ class WebServer:
         home: Home,
         *arguments: str,
         variables: Mapping[str, str] | None = None,
+        port: int = 0,
         terminal: bool = False,
         prepare: Callable[[], None] | None = None,
     ) -> None:
@@ -44,7 +46,7 @@ class WebServer:
         with self.output.open("wb") as file:
             master, slave = pty.openpty() if terminal else (-1, file.fileno())
             self.process = subprocess.Popen(
-                home.command("serve", "--port", "0", *arguments),
+                home.command("serve", "--port", str(port), *arguments),
                 env=home.variables | keys | dict(variables or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=slave,

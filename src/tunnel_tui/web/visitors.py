@@ -23,6 +23,8 @@ KEEP_ALIVE = 60.0
 MOST_STRANGERS = 128
 """Connections that have shown no key: each may cost 100 kB."""
 _LARGEST_HEAD = 32 * 1024
+_MOST = 1024 * 1024
+"""Bytes from a stranger: until it has its answer, what it says beyond a head is not read."""
 _RECEIVE_BUFFER = 32 * 1024
 """Bytes for SO_RCVBUF, which the kernel doubles: nobody has more to say to us at a time."""
 _AT_ONCE = 32
@@ -73,7 +75,11 @@ class Visitor(web.RequestHandler):
         """Take what has come, from a stranger no more than a request's head takes."""
         super().data_received(data)
         self._received += len(data)
-        if self.stranger and self._received > _LARGEST_HEAD and self.transport is not None:
+        if not self.stranger or self.transport is None:
+            return
+        if self._received > _MOST:  # it was answered, and goes on
+            self.drop()
+        elif self._received > _LARGEST_HEAD:
             self.transport.pause_reading()
 
     def trust(self) -> None:
