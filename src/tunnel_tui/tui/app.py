@@ -47,6 +47,7 @@ PATIENCE = 5.0
 """Seconds for the app's own watch to apply a plan before it is offered to the person."""
 SETTLED = 1.0
 """Seconds after which all is built that stays."""
+READ_ONLY = "read-only: nothing can be changed here"
 TOAST_DELAY = 0.08
 """Seconds by which a toast comes after the change in the table."""
 
@@ -67,6 +68,8 @@ class TunnelApp(KeysInOrder):
         demo_hint: str = "",
         environment: Mapping[str, str] | None = None,
         login_hint: Callable[[], str] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         """Make the app.
 
@@ -75,6 +78,7 @@ class TunnelApp(KeysInOrder):
             demo_hint: a line for the header that says how to try the demo out.
             environment: decides colours and characters; by default this process's.
             login_hint: says what the demo's bastion expects at this moment.
+            read_only: the keys that change anything are off.
         """
         environment = dict(os.environ if environment is None else environment)
         # We have a theme without colours; Textual's own filter makes black on black of it.
@@ -87,7 +91,7 @@ class TunnelApp(KeysInOrder):
         glyphs = choose_glyphs(environment)
         if wishes.ascii is not None:
             glyphs = ASCII if wishes.ascii else UNICODE
-        self.context = Context(self, engine, glyphs)
+        self.context = Context(self, engine, glyphs, read_only=read_only)
         self._demo_hint = demo_hint
         self._login_hint = login_hint
         self._inbox = Inbox()
@@ -103,6 +107,11 @@ class TunnelApp(KeysInOrder):
         self.theme = theme.name
         bindings.use_keys(wishes.keys)
         self.set_keymap(dict(wishes.keys))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave out what a read-only app has not (Textual asks before every action)."""
+        del parameters
+        return not (self.context.read_only and action in bindings.CHANGES)
 
     def begin(self) -> None:
         """Let the engine look already while the screen is being built."""
@@ -318,15 +327,18 @@ class TunnelApp(KeysInOrder):
         self.notify("q leaves; every tunnel stays as it is", markup=False, timeout=3)
 
 
-def run(settings: Settings, demo_hint: str = "") -> int:
+def run(settings: Settings, demo_hint: str = "", *, read_only: bool = False) -> int:
     """Open the app on this machine's tunnels and return its exit code.
 
     Args:
         settings: where things are.
         demo_hint: a line for the header that says how to try the demo out.
+        read_only: it shows and changes nothing.
     """
-    from tunnel_tui.tui.live import LiveEngine
+    from tunnel_tui.tui.live import LiveEngine, ReadOnlyEngine
 
+    if read_only:
+        return show(TunnelApp(ReadOnlyEngine(settings), READ_ONLY, read_only=True))
     wishes = load_preferences(preferences_file(settings))
     app = TunnelApp(LiveEngine(settings, watching=wishes.watch), demo_hint)
     app.presence = Presence(settings)
