@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from rich.segment import Segments
+from rich.traceback import Traceback
 from textual import on
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 
 from tunnel_tui.config.preferences import load_preferences
@@ -39,6 +42,7 @@ from tunnel_tui.tui.screens.help import Help
 from tunnel_tui.tui.screens.main import MainScreen
 from tunnel_tui.tui.screens.mistakes import Mistakes
 from tunnel_tui.tui.screens.others import ask_to_end, describe, looks_forgotten
+from tunnel_tui.tui.terminal_input import forgetful
 from tunnel_tui.tui.theme import BY_WORD, THEMES, choose_theme
 from tunnel_tui.tui.toasts import clean_lines, list_failures, sweep
 from tunnel_tui.tui.widgets.header import HeaderState
@@ -112,6 +116,21 @@ class TunnelApp(KeysInOrder):
         """Leave out what a read-only app has not (Textual asks before every action)."""
         del parameters
         return not (self.context.read_only and action in bindings.CHANGES)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Take the driver that forgets what it has read, where Textual would take its own."""
+        return forgetful(super().get_driver_class())
+
+    def _fatal_error(self) -> None:
+        """Say what went wrong and leave, without the values of variables: a password is one.
+
+        Overrides a private method of Textual 8.2, which prints them.
+        """
+        self.bell()
+        traceback = Traceback(show_locals=False, width=None, suppress=["rich", "textual"])
+        shown = self.console.render(traceback, self.console.options)
+        self._exit_renderables.append(Segments(shown))
+        self._close_messages_no_wait()
 
     def begin(self) -> None:
         """Let the engine look already while the screen is being built."""
