@@ -6,7 +6,7 @@ import stat as stat_bits
 from tunnel_tui.observe.proof import proving_lines
 from tunnel_tui.observe.runs import start_of_run
 from tunnel_tui.observe.tail import open_for_reading
-from tunnel_tui.system.files import SAFE
+from tunnel_tui.system.files import SAFE, open_log, write_all
 
 _BLOCK = 1024 * 1024
 _KEPT = 65536
@@ -46,7 +46,7 @@ def cap_log(path: str, limit: int) -> bool:
                 return False
             kept = _essence(source, min(_KEPT, limit // 10))
             os.ftruncate(writable, 0)
-            _write(writable, kept)
+            write_all(writable, kept)
         finally:
             os.close(writable)
         return True
@@ -61,26 +61,17 @@ def _essence(source: int, most: int) -> bytes:
     """
     end = os.fstat(source).st_size
     begin = max(0, end - most)
-    last = os.pread(source, end - begin, begin)
-    last = last[last.find(b"\n") + 1 :] if b"\n" in last else b""
+    last = os.pread(source, end - begin, begin).partition(b"\n")[2]
     if start_of_run(last) >= 0:
         return last
     return proving_lines(source, end - len(last)) + last
 
 
 def _copy(source: int, offset: int, end: int, target: str) -> None:
-    from tunnel_tui.system.files import open_log
-
     copy = open_log(target, append=False)
     try:
         while block := os.pread(source, min(_BLOCK, end - offset), offset):
             offset += len(block)
-            _write(copy, block)
+            write_all(copy, block)
     finally:
         os.close(copy)
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -11,7 +11,7 @@ from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
 from tunnel_tui.supervise.revive import AGAIN
 from tunnel_tui.supervise.settling import settle_logins, unlink_stale_sockets
-from tunnel_tui.supervise.stopping import delete_log
+from tunnel_tui.supervise.traces import delete_traces
 from tunnel_tui.supervise.watchlock import watcher_state
 from tunnel_tui.system import proc
 from tunnel_tui.system.proc import ProcessStat
@@ -136,7 +136,7 @@ def _bury(settings: Settings, entry: TunnelEntry, census: Census) -> Outcome:
             ending = end_processes(family, _GRACE)
             pids = ", ".join(str(stat.pid) for stat in family if stat.pid not in ending.alive)
             message += f"; ended what it left behind (pid {pids})"
-        delete_log(settings, entry.hash)
+        delete_traces(settings, entry.hash)
     return Outcome(entry.hash, entry.name, True, "removed", message, "", entry.pid)
 
 
@@ -201,6 +201,6 @@ def _settle(
     if not doomed:
         return None
     if not kept and not entries:  # what a watcher starts again keeps its log
-        delete_log(settings, tunnel_hash)
+        delete_traces(settings, tunnel_hash)
     pids = ", ".join(str(stat.pid) for stat in doomed)
     return Outcome(tunnel_hash, name, True, "removed", f"ended a process left behind (pid {pids})")

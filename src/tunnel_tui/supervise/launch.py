@@ -4,7 +4,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from tunnel_tui.errors import (
 from tunnel_tui.model import Forward, Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe import identity
 from tunnel_tui.observe.logs import tail_lines
+from tunnel_tui.observe.run_record import remove_record, write_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import wishes
@@ -44,6 +45,7 @@ class Launch(NamedTuple):
         reconnects: False for plain ssh.
     """
 
+    settings: Settings
     spec: TunnelSpec
     pid: int
     forward: Forward
@@ -101,7 +103,7 @@ def launch(
         started = _start(settings, state, spec, command)
         if wishes.is_outdated(spec.hash, asked):
             # Who stops all takes no lock of ours, and has looked before there was anything.
-            _call_off(state, started)
+            _call_off(settings, state, started)
             return overtaken(spec), None
     message = "" if started.reconnects else "autossh is not installed: it will not reconnect"
     advice = "" if started.reconnects else "install autossh"
@@ -154,23 +156,25 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Comm
             _note_refusal(settings, spec, error)
             raise
     path = settings.log_file(spec.hash)
-    log = open_log(path)
-    try:
+    with ExitStack() as files_open:
+        log = open_log(path)
+        files_open.callback(os.close, log)
+        said = open_stderr(settings, spec.hash)
+        files_open.callback(os.close, said)
         try:
             write_line(log, f"starting {spec.name}")
         except OSError as error:  # the disk is full
             raise _unwritable(path, error) from error
         offset = os.lseek(log, 0, os.SEEK_CUR)
-        pid = spawn.spawn(command.argv, command.environment, log)
-    finally:
-        os.close(log)
+        pid = spawn.spawn(command.argv, command.environment, log, said)
+        write_record(settings, spec.hash, pid, log)
     try:
         state.put(TunnelEntry.of(spec, pid))
     except BaseException:
         # Unregistered it would run on with nobody knowing.
         _undo(pid)
         raise
-    return Launch(spec, pid, forward, path, offset, command.reconnects)
+    return Launch(settings, spec, pid, forward, path, offset, command.reconnects)
 
 
 @lru_cache(maxsize=2)
@@ -235,14 +239,29 @@ def open_log(path: str) -> int:
         raise _unwritable(path, error) from error
 
 
+def open_stderr(settings: Settings, tunnel_hash: str) -> int:
+    """Open the private file for what others say on ssh's standard error, empty.
+
+    Raises:
+        SpawnError: it cannot be written.
+    """
+    path = settings.stderr_file(tunnel_hash)
+    try:
+        files.make_directory(os.path.dirname(path), 0o700)
+        return files.open_log(path, append=False)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 def _unwritable(path: str, error: OSError) -> SpawnError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     advice = "make room on the disk" if full else "check the directory"
     return SpawnError("the log cannot be written", f"{path}: {error.strerror or error}", advice)
 
 
-def _call_off(state: StateFile, started: Launch) -> None:
+def _call_off(settings: Settings, state: StateFile, started: Launch) -> None:
     _undo(started.pid)
+    remove_record(settings, started.spec.hash)
     state.remove(started.spec.hash, started.pid)
     with suppress(OSError):
         os.unlink(started.log_file)

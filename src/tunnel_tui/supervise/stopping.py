@@ -1,11 +1,11 @@
 """Stopping one tunnel, some, or all: in parallel, confirmed, with nothing left behind."""
 
-import os
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 
-from tunnel_tui.errors import FileRefusedError, LockHeldError, TunnelTuiError
+from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry
+from tunnel_tui.observe.run_record import remove_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import STOP_GRACE, Settings
 from tunnel_tui.supervise import wishes
@@ -16,8 +16,8 @@ from tunnel_tui.supervise.journal import record_stops
 from tunnel_tui.supervise.riding import lock_logins
 from tunnel_tui.supervise.settling import settle_logins
 from tunnel_tui.supervise.targets import Target, detach
+from tunnel_tui.supervise.traces import delete_all_traces, delete_traces
 from tunnel_tui.system import proc
-from tunnel_tui.system.files import open_directory
 
 _LOCK_TIMEOUT = 20.0
 _AT_ONCE = 100
@@ -166,11 +166,13 @@ def _stop_locked(
     ending = end_processes((stat for target in targets for stat in target.family), grace)
     _end_newcomers(settings, targets, ending)
     gone = [t for t in targets if t.failure is None and not _survivors(t, ending)]
+    for target in gone:  # before its entry: one without the other would look like a death
+        remove_record(settings, target.hash)
     registered_pids = {(entry.hash, entry.pid) for target in gone for entry in target.entries}
     if registered_pids:
         state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in registered_pids])
     for target in gone:
-        delete_log(settings, target.hash)
+        delete_traces(settings, target.hash)
     record_stops(settings, [(t.hash, t.name) for t in gone if t.entries or t.family])
     return [_outcome(target, ending) for target in targets]
 
@@ -219,27 +221,6 @@ def _outcome(target: Target, ending: Ending) -> Outcome:
     return Outcome(target.hash, target.name, True, "not running", message)
 
 
-def delete_log(settings: Settings, tunnel_hash: str) -> bool:
-    """Delete the log of a tunnel and its old copy; False: there was none, or we may not."""
-    name = os.path.basename(settings.log_file(tunnel_hash))
-    try:
-        with open_directory(settings.log_dir) as directory:
-            return _delete(directory, (name, f"{name}.1"))
-    except (FileRefusedError, OSError):
-        return False
-
-
-def _delete(directory: int, names: Iterable[str]) -> bool:
-    deleted = False
-    for name in names:
-        try:
-            os.unlink(name, dir_fd=directory)  # a symlink goes, what it leads to stays
-            deleted = True
-        except OSError:
-            continue
-    return deleted
-
-
 def _entries(state: StateFile, tunnel_hash: str) -> list[TunnelEntry]:
     read = state.read()
     return [entry for entry in (*read.duplicates, *read.entries) if entry.hash == tunnel_hash]
@@ -251,16 +232,4 @@ def _clear(settings: Settings, state: StateFile) -> None:
     left = state.update(
         lambda entries: [entry for entry in entries if registered(entry)], keep_malformed=False
     )
-    kept = {f"tunnel-{entry.hash}.log" for entry in left}
-    try:
-        with open_directory(settings.log_dir) as directory:
-            names = [
-                name
-                for name in os.listdir(directory)
-                if name.startswith("tunnel-")
-                and name.endswith((".log", ".log.1"))
-                and name.removesuffix(".1") not in kept
-            ]
-            _delete(directory, names)
-    except (FileRefusedError, OSError):
-        return
+    delete_all_traces(settings, {entry.hash for entry in left})

@@ -232,7 +232,7 @@ class Watcher:
                 continue
             spec: TunnelSpec = status.spec
             try:
-                count = refusals.count_refusals(self._settings, spec)
+                count = refusals.count_refusals(self._settings, spec, status.pid or 0)
                 if count >= refusals.SEEN and refusals.give_up(self._settings, spec, count):
                     self._log.error("given-up", spec, detail=f"{count} refused logins in a row")
             except (TunnelTuiError, OSError) as error:

@@ -289,7 +289,7 @@ def replace_file(
     descriptor = os.open(temporary, flags, 0o600)
     try:
         try:
-            _write_all(descriptor, data)
+            write_all(descriptor, data)
             if old is not None:
                 _give_to(descriptor, old.st_uid, old.st_gid)
             os.fchmod(descriptor, mode)  # after chown, which clears bits
@@ -323,14 +323,19 @@ def _overwrite(path: str, data: bytes, mode: int) -> None:
             os.fchmod(descriptor, mode)
         if data and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(descriptor, 0, len(data))  # a full disk is noticed before harm
-        _write_all(descriptor, data)
+        write_all(descriptor, data)
         os.ftruncate(descriptor, len(data))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, however little of it each call takes (write(2)).
+
+    Raises:
+        OSError: a part of it may be written.
+    """
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
