@@ -1,9 +1,11 @@
 """Putting right what crashes, other programs and torn writes left behind; every act is reported."""
 
+import os
 from collections.abc import Sequence
 
 from tunnel_tui.errors import LockHeldError
 from tunnel_tui.model import Outcome, State, TunnelEntry, TunnelSpec
+from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
 from tunnel_tui.settings import Settings
@@ -121,7 +123,18 @@ def _revived(settings: Settings, specs: Sequence[TunnelSpec]) -> set[str]:
         and status.state is State.DEAD
         and status.reason is not None
         and status.reason.code in AGAIN
+        and _was_ours(settings, status.spec.hash)
     }
+
+
+def _was_ours(settings: Settings, tunnel_hash: str) -> bool:
+    """Say whether a dead tunnel was started and not stopped, by what nobody else can have made."""
+    if read_record(settings, tunnel_hash) is not None:
+        return True
+    try:
+        return os.lstat(settings.log_file(tunnel_hash)).st_uid in proc.trusted_users()
+    except OSError:
+        return False
 
 
 def _bury(settings: Settings, entry: TunnelEntry, census: Census) -> Outcome:
