@@ -19,7 +19,7 @@ from tunnel_tui.errors import (
 from tunnel_tui.model import Forward, Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe import identity
 from tunnel_tui.observe.logs import tail_lines
-from tunnel_tui.observe.run_record import remove_record, write_record
+from tunnel_tui.observe.run_record import read_record, remove_record, write_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import wishes
@@ -90,7 +90,7 @@ def launch(
         )
     state = state or StateFile.of(settings)
     with state.lock_tunnel(spec.hash, LOCK_TIMEOUT) as state:
-        gone = again and all(entry.hash != spec.hash for entry in state.read().entries)
+        gone = again and not _is_wanted(settings, state, spec.hash)
         if gone or wishes.is_outdated(spec.hash, asked):
             return overtaken(spec), None
         if census is None or os.path.lexists(settings.log_file(spec.hash)):
@@ -110,6 +110,13 @@ def launch(
     advice = "" if started.reconnects else "install autossh"
     outcome = Outcome(spec.hash, spec.name, True, "started", message, advice, started.pid)
     return outcome, started
+
+
+def _is_wanted(settings: Settings, state: StateFile, tunnel_hash: str) -> bool:
+    """Say whether nobody has stopped a tunnel: a line of it may be missing, or anybody's."""
+    if read_record(settings, tunnel_hash) is not None:
+        return True
+    return bool(state.entries_of(tunnel_hash))
 
 
 def overtaken(spec: TunnelSpec) -> Outcome:
@@ -175,6 +182,7 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Comm
     except BaseException:
         # Unregistered it would run on with nobody knowing.
         _undo(pid)
+        remove_record(settings, spec.hash)
         raise
     return Launch(settings, spec, pid, forward, path, offset, command.reconnects)
 

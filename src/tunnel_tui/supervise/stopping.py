@@ -1,10 +1,9 @@
 """Stopping one tunnel, some, or all: in parallel, confirmed, with nothing left behind."""
 
-import os
-from collections.abc import Collection, Container, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 
-from tunnel_tui.errors import FileRefusedError, LockHeldError, TunnelTuiError
+from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry
 from tunnel_tui.observe.run_record import remove_record
 from tunnel_tui.observe.statefile import StateFile
@@ -17,8 +16,8 @@ from tunnel_tui.supervise.journal import record_stops
 from tunnel_tui.supervise.riding import lock_logins
 from tunnel_tui.supervise.settling import settle_logins
 from tunnel_tui.supervise.targets import Target, detach
+from tunnel_tui.supervise.traces import delete_all_traces, delete_traces
 from tunnel_tui.system import proc
-from tunnel_tui.system.files import open_directory
 
 _LOCK_TIMEOUT = 20.0
 _AT_ONCE = 100
@@ -173,7 +172,7 @@ def _stop_locked(
     if registered_pids:
         state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in registered_pids])
     for target in gone:
-        delete_log(settings, target.hash)
+        delete_traces(settings, target.hash)
     record_stops(settings, [(t.hash, t.name) for t in gone if t.entries or t.family])
     return [_outcome(target, ending) for target in targets]
 
@@ -222,34 +221,6 @@ def _outcome(target: Target, ending: Ending) -> Outcome:
     return Outcome(target.hash, target.name, True, "not running", message)
 
 
-def delete_log(settings: Settings, tunnel_hash: str) -> bool:
-    """Delete the log of a tunnel, its old copy and what others said; forget that it was started.
-
-    Returns:
-        False where there was no log, or we may not delete it.
-    """
-    remove_record(settings, tunnel_hash)
-    with suppress(OSError):
-        os.unlink(settings.stderr_file(tunnel_hash))
-    name = os.path.basename(settings.log_file(tunnel_hash))
-    try:
-        with open_directory(settings.log_dir) as directory:
-            return _delete(directory, (name, f"{name}.1"))
-    except (FileRefusedError, OSError):
-        return False
-
-
-def _delete(directory: int, names: Iterable[str]) -> bool:
-    deleted = False
-    for name in names:
-        try:
-            os.unlink(name, dir_fd=directory)  # a symlink goes, what it leads to stays
-            deleted = True
-        except OSError:
-            continue
-    return deleted
-
-
 def _entries(state: StateFile, tunnel_hash: str) -> list[TunnelEntry]:
     read = state.read()
     return [entry for entry in (*read.duplicates, *read.entries) if entry.hash == tunnel_hash]
@@ -261,19 +232,4 @@ def _clear(settings: Settings, state: StateFile) -> None:
     left = state.update(
         lambda entries: [entry for entry in entries if registered(entry)], keep_malformed=False
     )
-    kept = {entry.hash for entry in left}
-    for place in (settings.log_dir, settings.run_record(""), settings.stderr_file("")):
-        try:
-            with open_directory(place) as directory:
-                names = os.listdir(directory)
-                _delete(directory, [name for name in names if _is_left_over(name, kept)])
-        except (FileRefusedError, OSError):
-            continue
-
-
-def _is_left_over(name: str, kept: Container[str]) -> bool:
-    """Tell whether a file is of a tunnel (`tunnel-….log`, `….log.1`, `<hash>`) that is gone."""
-    log = name.removesuffix(".1")
-    named = log.startswith("tunnel-") and log.endswith(".log")
-    tunnel = log.removeprefix("tunnel-").removesuffix(".log") if named else name
-    return (named or len(name) == 32) and tunnel not in kept
+    delete_all_traces(settings, {entry.hash for entry in left})

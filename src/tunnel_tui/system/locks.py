@@ -10,6 +10,7 @@ from types import TracebackType
 
 from tunnel_tui.errors import LockHeldError
 from tunnel_tui.system.files import current, make_directory, open_private
+from tunnel_tui.system.proc import runs_for, trusted_users
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
 
@@ -181,7 +182,7 @@ def lock_holder(path: str) -> int | None:
         # Overlay file systems and btrfs show one device here, another there.
         devices = _listed_devices(os.path.dirname(path))
     holders = (pid for device, pid in held if device in devices)
-    return next((pid for pid in holders if pid == 0 or _is_trusted(pid)), None)
+    return next((pid for pid in holders if pid == 0 or runs_for(pid, trusted_users())), None)
 
 
 def _listed_devices(directory: str) -> set[bytes]:
@@ -200,16 +201,6 @@ def _listed_devices(directory: str) -> set[bytes]:
         return set()
     finally:
         os.close(descriptor)
-
-
-def _is_trusted(pid: int) -> bool:
-    """Say whether a process runs as us or as root, by all its user ids (proc(5), status)."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            ids = file.read().partition(b"\nUid:")[2].split(b"\n", 1)[0].split()
-    except OSError:
-        return False
-    return bool(ids) and {int(uid) for uid in ids} <= {0, os.geteuid()}
 
 
 def _until(attempt: Callable[[], bool], deadline: float | None) -> bool:
