@@ -11,7 +11,7 @@ PROBE_TIMEOUT = 1.0
 """Seconds that a far service has to answer."""
 _QUIET = 0.3
 """Seconds after which a connection that was not closed counts as answered."""
-_AUTHENTICATED = re.compile(rb'^Authenticated to (\S+).*? using "([^"]+)"', re.MULTILINE)
+_AUTHENTICATED = re.compile(rb'^Authenticated to (\S++)[^\n"]* using "([^"\n]+)"', re.MULTILINE)
 
 
 def climb(settings: Settings, status: TunnelStatus) -> list[Layer]:
