@@ -95,7 +95,10 @@ def assert_no_command(lab: Lab, spec: TunnelSpec, quoted: bool = False) -> Tunne
     status = status_of(lab.home, spec)
     texts = texts_of(lab, spec, status)
     if quoted and status.reason:
-        for quote in (status.reason.text, safe(status.reason.text)):
+        from tunnel_tui.tui.present import clean
+
+        said = status.reason.text
+        for quote in (said, safe(said), clean(said)):
             texts = {key: text.replace(quote, "") for key, text in texts.items()}
     for place, text in texts.items():
         # An interpreter splits words in more ways than one.

@@ -16,7 +16,7 @@ DEFAULT_IDLE = 30 * 60.0
 DEFAULT_DURATION = 12 * 3600.0
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_PART = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|s|m|h)")
 
 
 class Options(NamedTuple):
