@@ -80,7 +80,7 @@ def test_group_is_pgid(started: Started) -> None:
 
 def test_state_file_and_log_directory_are_open_to_all_and_the_users(started: Started) -> None:
     assert started.container.mode(STATE_FILE) == f"666 {UID}:{GID}"
-    assert started.container.mode(LOG_DIR).endswith(f"777 {UID}:{GID}")
+    assert started.container.mode(LOG_DIR) == f"1777 {UID}:{GID}"
 
 
 def test_stale_state_is_gone(started: Started) -> None:

@@ -98,7 +98,7 @@ def remember(path: str, key: str, value: str) -> None:
 
 def _remember(path: str, key: str, value: str) -> None:
     text = _text(path)
-    line = re.compile(rf"^{key}[ \t]*:[^#\n]*?([ \t]+#.*)?$", re.MULTILINE)
+    line = re.compile(rf"^{key}[ \t]*:(?:[^#\n \t]++|[ \t]++(?!#))*+([ \t]++#.*)?$", re.MULTILINE)
     new, found = line.subn(lambda match: f"{key}: {value}{match[1] or ''}", text, count=1)
     if not found:
         new = text + ("" if not text or text.endswith("\n") else "\n") + f"{key}: {value}\n"
