@@ -390,6 +390,7 @@ def test_rootless_podman(
     mounts = ("-v", f"{person.home}/.ssh:/home/myuser/.ssh:ro")
     mounts += ("-v", f"{person.home}/config:/etc/autossh/config")
     words = options.format(uid=person.uid).split()
+    mounts += ("-v", f"{name}:/var/lib/tunnel-tui")
     flags = ("-d", *RUNTIME, "--name", name, "--network", "host", *words, *mounts)
     person.podman("run", *flags, f"localhost/{image}")
     try:
@@ -402,3 +403,4 @@ def test_rootless_podman(
         assert caps.split()[-1].strip("0") == ""
     finally:
         person.podman("rm", "-f", "-t", "3", name, check=False)
+        person.podman("volume", "rm", name, check=False)
