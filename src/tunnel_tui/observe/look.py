@@ -93,8 +93,8 @@ class Look:
             reason = self.observer.past(spec, spec.forward(settings.direction_mode)).reason
         except ValueError:  # a malformed endpoint
             return None
-        busy = reason is not None and reason.code is ReasonCode.LOCAL_PORT_BUSY
-        return reason if busy else None
+        ours = (ReasonCode.LOCAL_PORT_BUSY, ReasonCode.BAD_CONFIGURATION)
+        return reason if reason is not None and reason.code in ours else None
 
     def _candidates(self, spec: TunnelSpec, entry: TunnelEntry | None) -> Iterator[TunnelEntry]:
         """Name who may run a tunnel: its entry, an older line, a process without a line."""

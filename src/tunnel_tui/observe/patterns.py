@@ -237,7 +237,8 @@ PATTERNS: tuple[Pattern, ...] = (
         # Ours: ssh itself would go on without, and not know the host.
         Code.BAD_CONFIGURATION,
         ("]: not started: the ssh conf",),
-        r"tunnel-tui\[\d+\]: not started: the ssh configuration may not be read: (?P<why>.+)$",
+        r"^\S+ \S+ tunnel-tui\[\d+\]: not started: the ssh configuration may not be read: "
+        r"(?P<why>.+)$",
         "{why}",
         "run as its owner (in a container: PUID), or give this user a copy of what ssh needs",
         9,
