@@ -620,6 +620,20 @@ def test_five_thousand_half_open_connections(
     assert server.cpu_seconds - calm < 0.2
 
 
+def test_one_address_with_many_connections_drives_out_only_its_own(
+    make_server: Callable[..., WebServer],
+) -> None:
+    server = make_server()
+    with rawhttp.connect(server.port) as patient:
+        patient.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n".encode())
+        crowd = [rawhttp.connect(server.port, source="127.0.0.2") for _ in range(400)]
+        seconds_to_answer(server)
+        patient.sendall(b"Accept: text/html\r\nConnection: close\r\n\r\n")
+        assert rawhttp.receive(patient).status == 401
+    for connection in crowd:
+        connection.close()
+
+
 @pytest.mark.slow
 def test_who_shows_no_key_is_gone_after_ten_seconds(make_server: Callable[..., WebServer]) -> None:
     server = make_server()
