@@ -36,6 +36,7 @@ class Tone(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     MATCH = "match"
+    ASKING = "asking"
 
 
 class Span(NamedTuple):
