@@ -11,7 +11,7 @@ from textual.widgets import Static
 from tunnel_tui.model import DirectionMode, Reason, ReasonCode, State, TunnelSpec, TunnelStatus
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.login_session import LAST_WORDS, LoginSession, Phase
-from tunnel_tui.tui.present import Span, Tone, clean, cut, ends, width_of
+from tunnel_tui.tui.present import Span, Tone, clean, clean_lines, cut, ends, width_of
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, LineWidget, Toned, spans_width
 from tunnel_tui.tui.widgets.terminal_view import TerminalView
 
@@ -150,7 +150,9 @@ class LoginWord(Static, Toned):
             if said[:1] and said[0].tone is Tone.DEAD
             else []
         )
-        self.update(Text.assemble(*((s.text, self.tone_style(s.tone)) for s in [*mark, *said])))
+        self.update(
+            Text.assemble(*((clean_lines(s.text), self.tone_style(s.tone)) for s in [*mark, *said]))
+        )
 
 
 def askers_of(session: LoginSession) -> str:
