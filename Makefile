@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PINS := constraints.txt pyproject.toml scripts/make-venv
+PINS := $(wildcard requirements/*.txt) pyproject.toml scripts/make-venv
 PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips -p tests.plugins.fault_table \
 	--durations=10 --durations-min=15
 TESTS ?= tests
