@@ -132,7 +132,6 @@ def test_both_names_work_for_root_and_for_the_user(started: Started) -> None:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"PUID": "0"}, "PUID=0"),
         ({"PUID": "me"}, "PUID=me"),
         ({"PGID": "-1"}, "PGID=-1"),
         ({"TUNNEL_TUI_USER": "nobody-here"}, "no such user"),

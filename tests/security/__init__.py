@@ -1,0 +1,1 @@
+"""Attacks: by a server, by another local user, by the length of what they write."""

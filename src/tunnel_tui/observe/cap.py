@@ -35,7 +35,7 @@ def cap_log(path: str, limit: int) -> bool:
     try:
         found = os.fstat(source)
         size = found.st_size
-        if size <= limit or found.st_uid != os.geteuid():
+        if size <= limit or found.st_uid != os.geteuid() or found.st_nlink > 1:
             return False
         _copy(source, max(0, size - 2 * limit), size, f"{path}.1")
         writable = os.open(path, os.O_WRONLY | os.O_APPEND | SAFE)

@@ -234,10 +234,20 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     # --- forwards
     Pattern(
+        # Ours: ssh itself would go on without, and not know the host.
+        Code.BAD_CONFIGURATION,
+        ("]: not started: the ssh conf",),
+        r"tunnel-tui\[\d+\]: not started: the ssh configuration may not be read: (?P<why>.+)$",
+        "{why}",
+        "run as its owner (in a container: PUID), or give this user a copy of what ssh needs",
+        9,
+    ),
+    Pattern(
         # Ours: looked for before ssh was asked to listen.
         Code.LOCAL_PORT_BUSY,
         ("]: not started: ",),
-        r"^\S+ \S+ tunnel-tui\[\d+\]: not started: (?P<what>[^:]+): (?:\S+ is )?(?P<who>.+)$",
+        r"^\S+ \S+ tunnel-tui\[\d+\]: not started: (?!the ssh conf)"
+        r"(?P<what>[^:]+): (?:\S+ is )?(?P<who>.+)$",
         "{what}, {who}",
         "stop that process, or change local_port",
         9,

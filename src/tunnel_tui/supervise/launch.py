@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
+    ConfigError,
     FileRefusedError,
     InteractiveTunnelError,
     PortBusyError,
@@ -156,12 +157,13 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Comm
     forward = forward_of(settings, spec)
     make_log_directory(settings)
     _make_data_directory(settings.data_dir, int(time.monotonic()))
-    if forward.listens_here:
-        try:
+    try:
+        _check_ssh_configuration(settings.ssh_config_file, int(time.monotonic()))
+        if forward.listens_here:
             check_listener(spec, forward, lambda: state.read().entries)
-        except PortBusyError as error:
-            _note_refusal(settings, spec, error)
-            raise
+    except (ConfigError, PortBusyError) as error:
+        _note_refusal(settings, spec, error)
+        raise
     path = settings.log_file(spec.hash)
     with ExitStack() as files_open:
         log = open_log(path)
@@ -206,7 +208,15 @@ def make_log_directory(settings: Settings) -> None:
         raise FileRefusedError("log directory refused", error.detail, advice) from error
 
 
-def _note_refusal(settings: Settings, spec: TunnelSpec, error: PortBusyError) -> None:
+@lru_cache(maxsize=2)
+def _check_ssh_configuration(path: str, _second: int) -> None:
+    """See that ssh may read its configuration; looked for once a second, while it may."""
+    from tunnel_tui.config.sshaccess import check_access
+
+    check_access(path)
+
+
+def _note_refusal(settings: Settings, spec: TunnelSpec, error: TunnelTuiError) -> None:
     """Write into the log, once, why there is no process: nobody else would say it on a screen."""
     text = f"{NOT_STARTED}{error.title.removeprefix(f'{spec.name}: ')}: {error.detail}"
     path = settings.log_file(spec.hash)

@@ -21,7 +21,7 @@ PROMPT_TIMEOUT = 120.0
 _STANDS_WITHIN = 3.0
 _ANSWERED_WRONGLY = frozenset({ReasonCode.PERMISSION_DENIED, ReasonCode.TOO_MANY_FAILURES})
 _ANSWER_AGAIN = "look at password and code (a code may count only once), then log in again"
-_METHODS = re.compile(r"Permission denied \((?P<methods>[^)]*)\)")
+_METHODS = re.compile(r"Permission denied \((?P<methods>[^()]*)\)")
 
 
 class Login:
