@@ -44,9 +44,9 @@ def open_state(path: str) -> int:
     try:
         try:
             return open_shared(path)
-        except FileRefusedError:
+        except FileRefusedError as error:
             if not _has_second_name(path):
-                raise
+                raise _refused_as(path, error) from None
             os.unlink(path)  # a new one is made, and what runs is found again
             return open_shared(path)
     except OSError as error:
@@ -103,7 +103,7 @@ def open_to_read(path: str) -> int:
     try:
         return open_regular(path)
     except FileRefusedError as error:
-        raise refused(path, error.detail.removeprefix(f"{path}: ")) from None
+        raise _refused_as(path, error) from None
 
 
 def read_all(fd: int) -> Content:
@@ -182,6 +182,10 @@ def stranger(path: str) -> str:
     except OSError:
         return ""
     return "" if uid in trusted_users() else user_name(uid)
+
+
+def _refused_as(path: str, error: FileRefusedError) -> FileRefusedError:
+    return refused(path, error.detail.removeprefix(f"{path}: "))
 
 
 def failed(path: str, error: OSError) -> StateFileError:
