@@ -94,7 +94,7 @@ def test_absent_empty_and_torn_files(state: StateFile) -> None:
 
 
 def test_binary_rubbish_of_megabytes_is_kept_and_then_cleaned(state: StateFile) -> None:
-    rubbish = os.urandom(3_000_000)
+    rubbish = os.urandom(1_000_000)
     Path(state.path).write_bytes(rubbish + b"\n" + SEED.encode() + b"\n")
     begin = time.monotonic()
     assert parse_line(SEED) in state.read().entries

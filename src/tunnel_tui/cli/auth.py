@@ -111,7 +111,7 @@ def _log_in(context: Context, spec: TunnelSpec) -> Outcome:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise TunnelTuiError("a login needs a terminal", "", "run it with a TTY (docker exec -it)")
     from tunnel_tui.cli.relay import relay
-    from tunnel_tui.supervise.client_config import name_askers
+    from tunnel_tui.ssh.client_config import name_askers
     from tunnel_tui.supervise.login import PROMPT_TIMEOUT, begin_login
 
     login = begin_login(context.settings, spec, context.environment)

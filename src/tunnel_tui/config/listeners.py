@@ -1,5 +1,8 @@
 """Tunnels that want to listen at the same place of the same machine."""
 
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
 from tunnel_tui.model import DirectionMode, Endpoint, Forward, Problem, TunnelSpec
 
 _ANY = frozenset({"", "*", "0.0.0.0", "::"})
@@ -31,15 +34,28 @@ def _collisions(
     file: str, rivals: list[TunnelSpec], mode: DirectionMode
 ) -> list[tuple[Problem, TunnelSpec]]:
     found: list[tuple[Problem, TunnelSpec]] = []
-    taken: list[tuple[Forward, TunnelSpec]] = []
-    for spec in dict.fromkeys(rivals):
+    taken: dict[tuple[str, ...], dict[str, tuple[int, TunnelSpec]]] = {}
+    for number, spec in enumerate(dict.fromkeys(rivals)):
         forward = spec.forward(mode)
-        for other, owner in taken:
-            if _same_place(forward, spec, other, owner):
-                found.append((_warning(file, spec, owner, forward), spec))
-                break
-        taken.append((forward, spec))
+        machine = "" if forward.listens_here else spec.remote_host
+        listener = forward.listener
+        place = (forward.kind.value, machine, listener.path, str(listener.port))
+        owners = taken.setdefault(place, {})
+        host = listener.bind_host.lower()
+        if rival := min((owners[key] for key in _excluded(host, owners)), default=None):
+            found.append((_warning(file, spec, rival[1], forward), spec))
+        owners.setdefault(host, (number, spec))
     return found
+
+
+def _excluded(host: str, owners: Mapping[str, object]) -> Iterable[str]:
+    """Name the bind addresses in `owners` that exclude `host` on the same port, as `overlap`."""
+    if host in _ANY:
+        return islice(owners, 1)  # the earliest
+    wanted = {host, *_ANY}
+    if host in _LOOPBACK:
+        wanted |= _LOOPBACK if host == "localhost" else {"localhost"}
+    return wanted & owners.keys()
 
 
 def _warning(file: str, spec: TunnelSpec, owner: TunnelSpec, forward: Forward) -> Problem:
@@ -52,14 +68,6 @@ def _warning(file: str, spec: TunnelSpec, owner: TunnelSpec, forward: Forward) -
         " listens too: only one of them can run",
         fatal=False,
     )
-
-
-def _same_place(one: Forward, first: TunnelSpec, other: Forward, second: TunnelSpec) -> bool:
-    if one.kind is not other.kind:
-        return False
-    if not one.listens_here and first.remote_host != second.remote_host:
-        return False
-    return overlap(one.listener, other.listener)
 
 
 def overlap(one: Endpoint, other: Endpoint) -> bool:

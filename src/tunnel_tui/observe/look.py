@@ -17,6 +17,7 @@ from tunnel_tui.system.proc import ProcessStat, owner, runs_for, start_time, tru
 if TYPE_CHECKING:
     from tunnel_tui.observe.status import Observer
 
+_FEW = 10
 _AT_BOOT = ProcessStat(0, "", "", 0, 0, 0, 0)
 
 
@@ -48,6 +49,7 @@ class Look:
         self.dead: set[tuple[str, int]] = set()
         self._scanned = False
         self._masters: dict[str, int | None] = {}
+        self._duplicates: dict[str, list[TunnelEntry]] | None = None
 
     def at(self, spec: TunnelSpec, entry: TunnelEntry | None) -> TunnelStatus:
         """Tell the state of one tunnel."""
@@ -100,9 +102,7 @@ class Look:
         """Name who may run a tunnel: its entry, an older line, a process without a line."""
         if entry is not None:
             yield entry
-            for other in self.observer.state.duplicates:
-                if other.hash == spec.hash:
-                    yield other
+            yield from self._older(spec.hash)
         else:
             for pid in self.observer.met(spec.hash):
                 yield TunnelEntry.of(spec, pid)
@@ -113,6 +113,15 @@ class Look:
         for process in self.observer.tagged(spec.hash):
             if process.leads:
                 yield TunnelEntry.of(spec, process.stat.pid)
+
+    def _older(self, tunnel_hash: str) -> list[TunnelEntry]:
+        """Return the older lines of a tunnel: the first and the last of them, if there are many."""
+        if self._duplicates is None:
+            self._duplicates = {}
+            for entry in self.observer.state.duplicates:
+                self._duplicates.setdefault(entry.hash, []).append(entry)
+        found = self._duplicates.get(tunnel_hash, [])
+        return found if len(found) <= 2 * _FEW else found[:_FEW] + found[-_FEW:]
 
     def _login(self, spec: TunnelSpec) -> TunnelEntry | None:
         """Find the login that holds a tunnel's listener although no line says so.

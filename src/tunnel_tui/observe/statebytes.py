@@ -3,20 +3,21 @@
 import errno
 import fcntl
 import os
+import stat
 import time
 from typing import NamedTuple
 
 from tunnel_tui.errors import FileRefusedError, StateFileError
 from tunnel_tui.system.files import open_regular, open_shared
-from tunnel_tui.system.proc import user_name
+from tunnel_tui.system.proc import trusted_users, user_name
 
 SHARED_TIMEOUT = 0.3
 """Seconds to wait for the lock of the shared file, which anybody may hold."""
 _NOT_AGAIN = 30.0
-MAX_SIZE = 8 * 1024 * 1024
-"""Bytes of it that are read; nobody has so many tunnels."""
-MAX_LINES = 20_000
-"""Lines of it that are read."""
+MAX_SIZE = 4 * 1024 * 1024
+"""Bytes of it that are read."""
+MAX_LINES = 5_000
+"""Lines of it that are read; nobody has so many tunnels."""
 NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 """Errors of a disk that takes nothing more."""
 
@@ -41,9 +42,21 @@ def open_state(path: str) -> int:
         StateFileError: it cannot be opened.
     """
     try:
-        return open_shared(path)
+        try:
+            return open_shared(path)
+        except FileRefusedError as error:
+            if not _has_second_name(path):
+                raise _refused_as(path, error) from None
+            os.unlink(path)  # a new one is made, and what runs is found again
+            return open_shared(path)
     except OSError as error:
         raise failed(path, error) from error
+
+
+def _has_second_name(path: str) -> bool:
+    """Say whether the file is ours and somebody has given it a second name (a hard link)."""
+    found = os.lstat(path)
+    return stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and found.st_uid == os.geteuid()
 
 
 def lock_whole(fd: int, kind: int, timeout: float) -> bool:
@@ -90,7 +103,7 @@ def open_to_read(path: str) -> int:
     try:
         return open_regular(path)
     except FileRefusedError as error:
-        raise refused(path, error.detail.removeprefix(f"{path}: ")) from None
+        raise _refused_as(path, error) from None
 
 
 def read_all(fd: int) -> Content:
@@ -148,7 +161,7 @@ def write_over(fd: int, old: bytes, new: bytes, path: str, start: int = 0) -> No
 def refused(path: str, why: str) -> FileRefusedError:
     """Make the error of a file that is not one to trust."""
     advice = "remove it; it is written anew"
-    if is_strange(path):
+    if stranger(path):
         advice += ", or set AUTOSSH_STATE_FILE to another place"
     return FileRefusedError("The state file is refused", f"{path}: {why}", advice)
 
@@ -162,18 +175,22 @@ def no_lock(directory: str, error: OSError) -> StateFileError:
     )
 
 
-def is_strange(path: str) -> bool:
-    """Say whether what stands there is neither ours nor root's."""
+def stranger(path: str) -> str:
+    """Name the user whose the file is; "" where it is ours or root's, or is not there."""
     try:
-        return os.lstat(path).st_uid not in (0, os.geteuid())
+        uid = os.lstat(path).st_uid
     except OSError:
-        return False
+        return ""
+    return "" if uid in trusted_users() else user_name(uid)
+
+
+def _refused_as(path: str, error: FileRefusedError) -> FileRefusedError:
+    return refused(path, error.detail.removeprefix(f"{path}: "))
 
 
 def failed(path: str, error: OSError) -> StateFileError:
     """Make the error of a file that cannot be opened or written."""
-    if is_strange(path):
-        who = user_name(os.lstat(path).st_uid)
+    if who := stranger(path):
         return StateFileError(
             "The state file cannot be written",
             f"{path} belongs to user {who}: {error.strerror or error}",

@@ -20,7 +20,6 @@ from tunnel_tui.observe.statebytes import (
     MAX_LINES,
     NO_ROOM,
     Content,
-    is_strange,
     lock_shared,
     lock_whole,
     no_lock,
@@ -28,6 +27,7 @@ from tunnel_tui.observe.statebytes import (
     open_to_read,
     read_all,
     refused,
+    stranger,
     write_over,
 )
 from tunnel_tui.observe.stateline import format_line, parse_line, parse_text
@@ -55,6 +55,7 @@ class StateRead(NamedTuple):
         exists: False where there is no file.
         problem: why the file could not be read ("" if it could): a symlink, a directory, no right;
             or that not all of it was.
+        complete: False where the file is too long, and only its two ends were read.
     """
 
     entries: tuple[TunnelEntry, ...] = ()
@@ -62,6 +63,7 @@ class StateRead(NamedTuple):
     duplicates: tuple[TunnelEntry, ...] = ()
     exists: bool = False
     problem: str = ""
+    complete: bool = True
 
 
 class StateFile:
@@ -108,7 +110,9 @@ class StateFile:
         for place, entry in enumerate(entries):
             (kept if last[entry.hash] == place else duplicates).append(entry)
         problem = "" if content.complete else _limits(self.path)
-        found = StateRead(tuple(kept), tuple(malformed), tuple(duplicates), True, problem)
+        found = StateRead(
+            tuple(kept), tuple(malformed), tuple(duplicates), True, problem, content.complete
+        )
         self._last = (content, found)
         return found
 
@@ -225,7 +229,7 @@ class StateFile:
         try:
             os.close(open_state(self.path))
         except (FileRefusedError, StateFileError):
-            if not is_strange(self.path):
+            if not stranger(self.path):
                 raise
 
     @contextmanager

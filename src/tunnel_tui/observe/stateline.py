@@ -6,7 +6,7 @@ from tunnel_tui.model import TunnelEntry, parse_endpoint
 
 MAX_PID = 1 << 22
 """The kernel's own limit, PID_MAX_LIMIT (proc(5), pid_max)."""
-MAX_LENGTH = 16 * 1024
+MAX_LENGTH = 4096
 """Characters of a line that says anything."""
 _HEX = frozenset("0123456789abcdef")
 
@@ -16,7 +16,7 @@ def parse_line(line: str) -> TunnelEntry | None:
     return _parse(line) if len(line) <= MAX_LENGTH else None
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=8192)
 def _parse(line: str) -> TunnelEntry | None:
     fields = line.split("\t")
     if len(fields) != 7:

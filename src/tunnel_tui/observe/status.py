@@ -13,6 +13,7 @@ from tunnel_tui.observe.statefile import StateFile, StateRead
 from tunnel_tui.observe.subject import Subject
 from tunnel_tui.observe.tail import read_tail
 from tunnel_tui.observe.tunnel_log import open_own_log
+from tunnel_tui.observe.unconfigured import choose
 from tunnel_tui.settings import Settings
 from tunnel_tui.system.proc import ProcessStat, read_stat
 
@@ -70,9 +71,11 @@ class Observer:
         statuses = [found.get(spec.hash) or look.at(spec, None) for spec in specs]
         for spec in specs:
             entries.pop(spec.hash, None)
-        statuses += [
-            look.at(entry.spec(), entry)._replace(configured=False) for entry in entries.values()
-        ]
+        others, left = choose(entries.values(), self.settings.state_file)
+        if left:
+            problem = f"{left:,} more lines of tunnels that are not configured are not shown"
+            self.state = self.state._replace(problem=self.state.problem or problem)
+        statuses += [look.at(entry.spec(), entry)._replace(configured=False) for entry in others]
         self._remember(look, statuses)
         return statuses
 

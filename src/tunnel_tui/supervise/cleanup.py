@@ -13,6 +13,7 @@ from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
 from tunnel_tui.supervise.revive import AGAIN
 from tunnel_tui.supervise.settling import settle_logins, unlink_stale_sockets
+from tunnel_tui.supervise.sweep import MANY, TOLD, sweep
 from tunnel_tui.supervise.traces import delete_traces
 from tunnel_tui.supervise.watchlock import watcher_state
 from tunnel_tui.system import proc
@@ -20,8 +21,6 @@ from tunnel_tui.system.proc import ProcessStat
 
 _LOCK_TIMEOUT = 20.0
 _GRACE = 2.0
-_TOLD = 20
-"""Lines of the state file of one kind that are reported one by one."""
 
 
 def clean_up(settings: Settings, specs: Sequence[TunnelSpec]) -> list[Outcome]:
@@ -49,7 +48,7 @@ def clean_up(settings: Settings, specs: Sequence[TunnelSpec]) -> list[Outcome]:
 def _repair(state: StateFile) -> list[Outcome]:
     """Drop lines that are no entries, and all but one entry of each hash."""
     read = state.read()
-    if not (read.malformed or read.duplicates):
+    if not (read.malformed or read.duplicates) and read.complete:
         return []
 
     dropped: list[TunnelEntry] = []
@@ -71,9 +70,9 @@ def _repair(state: StateFile) -> list[Outcome]:
     outcomes = [
         Outcome(tunnel_hash, name, True, "removed", message)
         for several in (lines, seconds)
-        for tunnel_hash, name, message in several[:_TOLD]
+        for tunnel_hash, name, message in several[:TOLD]
     ]
-    left = max(0, len(lines) - _TOLD) + max(0, len(seconds) - _TOLD)
+    left = max(0, len(lines) - TOLD) + max(0, len(seconds) - TOLD)
     if left:
         outcomes.append(Outcome("", "", True, "removed", f"{left:,} more lines of these kinds"))
     return outcomes
@@ -87,22 +86,33 @@ def _shown(line: str) -> str:
 def _remove_dead(
     settings: Settings, state: StateFile, specs: Sequence[TunnelSpec]
 ) -> list[Outcome]:
-    outcomes = []
-    census: Census | None = None
-    revived = _revived(settings, specs)
-    for entry in state.read().entries:
-        if registered(entry):
-            continue
-        if entry.hash in revived:
-            message = "the watcher tries it again"
-            outcomes.append(Outcome(entry.hash, entry.name, True, "kept", message))
-            continue
-        census = census or Census(settings)
+    """Remove what has no process: first all lines at once, then what each has left behind.
+
+    The lines of a start under way are others: those that go have the pid of a dead process.
+    """
+    dead = [entry for entry in state.read().entries if not registered(entry)]
+    revived = _revived(settings, specs) if dead else set()
+    outcomes = [
+        Outcome(entry.hash, entry.name, True, "kept", "the watcher tries it again")
+        for entry in dead
+        if entry.hash in revived
+    ]
+    dead = [entry for entry in dead if entry.hash not in revived]
+    if len(dead) > MANY:
+        swept, told = sweep(settings, state, [entry.hash for entry in dead], "removed")
+        outcomes += told
+        dead = [entry for entry in dead if entry.hash not in swept]
+    if not dead:
+        return outcomes
+    census = Census(settings)
+    lines = {(entry.hash, entry.pid) for entry in dead}
+    state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in lines])
+    for entry in dead:
         try:
             with state.lock_tunnel(entry.hash, _LOCK_TIMEOUT):
-                # Started again while we waited: then the pid is another and nothing is removed.
-                if state.remove(entry.hash, entry.pid):
-                    outcomes.append(_bury(settings, entry, census))
+                if state.entries_of(entry.hash):  # started again while we waited
+                    continue
+                outcomes.append(_bury(settings, entry, census))
         except LockHeldError as error:
             outcomes.append(Outcome(entry.hash, entry.name, False, "failed", str(error)))
     return outcomes

@@ -5,7 +5,13 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
-from tunnel_tui.errors import LockHeldError, NotOursError, SpawnError, TunnelTuiError
+from tunnel_tui.errors import (
+    FileRefusedError,
+    LockHeldError,
+    NotOursError,
+    SpawnError,
+    TunnelTuiError,
+)
 from tunnel_tui.model import Outcome, Reason, ReasonCode, TunnelSpec
 from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.sanitise import sanitise
@@ -43,8 +49,9 @@ class Login:
         Raises:
             LockHeldError: another login to this host is under way, or has just succeeded.
             NotOursError: something holds the control socket and does not answer.
+            FileRefusedError: the directory of control sockets is somebody else's.
         """
-        files.make_directory(self.settings.socket_dir, 0o700)
+        self._make_socket_directory()
         files.make_directory(self.settings.data_dir, 0o700)
         host = self.spec.remote_host
         try:
@@ -60,6 +67,13 @@ class Login:
         except TunnelTuiError:
             self.close()
             raise
+
+    def _make_socket_directory(self) -> None:
+        try:
+            files.make_directory(self.settings.socket_dir, 0o700)
+        except FileRefusedError as error:
+            advice = "root removes it; a shorter HOME has the control sockets in it"
+            raise FileRefusedError("control sockets refused", error.detail, advice) from error
 
     def _clear_socket(self) -> None:
         path = self.settings.login_socket(self.spec.remote_host)

@@ -14,7 +14,6 @@ from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import State, TunnelStatus
 from tunnel_tui.observe.look import Look
-from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.configuration import Configuration
@@ -65,7 +64,6 @@ class Monitor:
         self._poll = poll
         self._observer = Observer(settings)
         self._configuration = Configuration(settings)
-        self._state = StateFile.of(settings)
         self._journal = Journal(settings)
         self._offer = Offer(settings)
         self._events: Events | None = None
@@ -191,7 +189,8 @@ class Monitor:
         if event.kind == "woken":
             return now
         if event.path == self._settings.state_file or self._configuration.concerns(event.path):
-            return max(now, soonest)
+            # Anybody may write there all day long.
+            return max(now, soonest - _QUICK + max(_QUICK, 5 * self._cost))
         directory, name = os.path.split(event.path)
         if directory != self._settings.log_dir:
             return now if event.path == self._settings.log_dir else inf
@@ -228,7 +227,7 @@ class Monitor:
             else status
             for status in snapshot.statuses
         ]
-        statuses, _ = without_false_deaths(self._state, snapshot.statuses, seen)
+        statuses, _ = without_false_deaths(self._settings, snapshot.statuses, seen)
         self._hand_out(statuses, self._plan, self._problem(), snapshot.watcher)
         self._trouble = self._journal.write(snapshot, self.snapshot)
 
@@ -245,7 +244,7 @@ class Monitor:
         )
         before = self.snapshot
         statuses, self._unsettled = without_false_deaths(
-            self._state, before.statuses if before else (), observed
+            self._settings, before.statuses if before else (), observed
         )
         self._cost = time.thread_time() - started
         self._watch_processes(events)

@@ -134,9 +134,12 @@ def lock_logins(state: StateFile, remote_hosts: Iterable[str]) -> Iterator[None]
         yield
 
 
-def riders(entries: Sequence[TunnelEntry], pid: int) -> set[str]:
-    """Name (by hash) the tunnels that are registered on a master."""
-    return {entry.hash for entry in entries if entry.pid == pid}
+def riders(entries: Iterable[TunnelEntry]) -> dict[int, set[str]]:
+    """Name (by hash) the tunnels that are registered on each master (by pid)."""
+    found: dict[int, set[str]] = {}
+    for entry in entries:
+        found.setdefault(entry.pid, set()).add(entry.hash)
+    return found
 
 
 def _running(state: StateFile, spec: TunnelSpec) -> Outcome | None:

@@ -35,8 +35,11 @@ class Rivals:
         listener = self._listener(spec)
         if listener is None:
             return
-        for other, entry in self._taken.get(listener.path or listener.port, ()):
-            if entry.hash == spec.hash or not overlap(listener, other) or not registered(entry):
+        key = listener.path or listener.port
+        # Many lines of the state file may name one port: of those that are dead one look is enough.
+        self._taken[key] = [taken for taken in self._taken.get(key, ()) if registered(taken[1])]
+        for other, entry in self._taken[key]:
+            if entry.hash == spec.hash or not overlap(listener, other):
                 continue
             place = listener.path or f"local port {listener.port}"
             raise PortBusyError(

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from tunnel_tui.errors import LockHeldError, TunnelTuiError
+from tunnel_tui.errors import FileRefusedError, LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec, login_id
 from tunnel_tui.observe import identity
 from tunnel_tui.observe.statefile import StateFile
@@ -12,6 +12,7 @@ from tunnel_tui.supervise import riding
 from tunnel_tui.supervise.command import forward_of
 from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.system import mux, proc, sockets
+from tunnel_tui.system.files import open_directory
 from tunnel_tui.system.locks import FileLock
 from tunnel_tui.system.proc import ProcessStat
 
@@ -59,7 +60,7 @@ def _settle(
     master: ProcessStat,
 ) -> list[Outcome]:
     outcomes = []
-    riders = riding.riders(state.read().entries, master.pid)
+    riders = riding.riders(state.read().entries).get(master.pid, set())
     for spec in specs:
         here = spec.interactive and name == LOGIN_PREFIX + login_id(spec.remote_host)
         if here and spec.hash not in riders and _holds(settings, spec, master):
@@ -95,8 +96,10 @@ def _masters(settings: Settings) -> Iterator[tuple[str, ProcessStat]]:
 
 def _socket_paths(settings: Settings) -> list[str]:
     try:
-        names = sorted(os.listdir(settings.socket_dir))
-    except OSError:
+        with open_directory(settings.socket_dir) as directory:
+            ours = os.fstat(directory).st_uid == os.geteuid()
+            names = sorted(os.listdir(directory)) if ours else []
+    except (FileRefusedError, OSError):
         return []
     paths = (os.path.join(settings.socket_dir, name) for name in names)
     return [path for path in paths if not path.endswith(".lock")]

@@ -15,6 +15,7 @@ from tunnel_tui.supervise.fate import ProgressCallback, outcome_of
 from tunnel_tui.supervise.journal import record_stops
 from tunnel_tui.supervise.riding import lock_logins
 from tunnel_tui.supervise.settling import settle_logins
+from tunnel_tui.supervise.sweep import MANY, sweep
 from tunnel_tui.supervise.targets import Target, detach
 from tunnel_tui.supervise.traces import delete_all_traces, delete_traces
 from tunnel_tui.system import proc
@@ -79,13 +80,23 @@ def stop_tunnels(
     if wanted is None:
         wanted = list(dict.fromkeys(_all_hashes(settings, state)))
     outcomes: list[Outcome] = []
+    total = len(wanted)
+
+    def tell(several: Iterable[Outcome]) -> None:
+        for outcome in several:
+            outcomes.append(outcome)
+            if progress is not None:
+                progress(len(outcomes), total, outcome)
+
+    if total > MANY:
+        swept, told = sweep(settings, state, wanted, "not running")
+        total -= len(swept) - len(told)
+        tell(told)
+        wanted = [tunnel_hash for tunnel_hash in wanted if tunnel_hash not in swept]
     step = _at_once()
     for first in range(0, len(wanted), step):
         some = wanted[first : first + step]
-        for outcome in _stop_some(settings, state, some, grace, keep_logins):
-            outcomes.append(outcome)
-            if progress is not None:
-                progress(len(outcomes), len(wanted), outcome)
+        tell(_stop_some(settings, state, some, grace, keep_logins))
     if everything:
         _clear(settings, state)
     return outcomes

@@ -62,10 +62,10 @@ def detach(
         keep: remote hosts whose login stays even without a tunnel on it.
     """
     stopping = {target.hash for target in targets}
-    entries = state.read().entries
+    riders = riding.riders(state.read().entries)
     for target in targets:
         for entry in target.logins():
-            others = riding.riders(entries, entry.pid) - stopping
+            others = riders.get(entry.pid, set()) - stopping
             if others or entry.remote_host in keep:
                 _take_off(settings, target, entry)
 

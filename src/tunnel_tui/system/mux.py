@@ -1,7 +1,9 @@
 """Ask an ssh master whether it answers, over its control socket, without starting an ssh.
 
 `ssh -O check` costs a process of some milliseconds; the same question as two packets costs none.
-The packets are those of OpenSSH's PROTOCOL.mux, version 4.
+The packets are those of OpenSSH's PROTOCOL.mux, version 4. Whoever made the socket, or the
+directory that it is in, answers what he likes: believed is only what is ours (or root's) in a
+place that nobody else can write to, and an answer that comes from such a user (SO_PEERCRED).
 """
 
 import errno
@@ -9,6 +11,8 @@ import os
 import socket
 import stat
 import struct
+
+from tunnel_tui.system.proc import trusted_users
 
 _VERSION = 4
 _HELLO = 0x00000001
@@ -25,12 +29,16 @@ def master_pid(path: str, timeout: float = 0.5) -> int | None:
         timeout: seconds that each step may take; a stopped or wedged master does not answer.
 
     Returns:
-        The pid, or None where nothing answers.
+        The pid, or None where nothing answers that may be believed.
     """
+    if not is_private(path):
+        return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
         try:
             connection.connect(path)
+            if _peer(connection) not in trusted_users():
+                return None
             _send(connection, struct.pack("!II", _HELLO, _VERSION))
             _send(connection, struct.pack("!II", _ALIVE_CHECK, 1))
             for _ in range(4):
@@ -40,6 +48,25 @@ def master_pid(path: str, timeout: float = 0.5) -> int | None:
         except (OSError, struct.error):
             return None
     return None
+
+
+def is_private(path: str) -> bool:
+    """Tell whether a control socket and its directory are ours alone, or root's."""
+    try:
+        place, found = os.lstat(os.path.dirname(path)), os.lstat(path)
+    except OSError:
+        return False
+    theirs = {place.st_uid, found.st_uid} - trusted_users()
+    return stat.S_ISDIR(place.st_mode) and not place.st_mode & 0o022 and not theirs
+
+
+def _peer(connection: socket.socket) -> int:
+    """Ask the kernel whose process made the socket at the other end (unix(7)): a user id."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return os.geteuid()  # elsewhere owner and mode of the directory must do
+    size = struct.calcsize("iII")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    return int(struct.unpack("iII", credentials)[1])
 
 
 def is_stale(path: str) -> bool:
