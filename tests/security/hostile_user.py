@@ -98,8 +98,12 @@ class Hands:
             "Permissions 0644 for '/x; touch /tmp/owned' are too open.",
             "Permission denied (" * 500,
         ]
-        self.dice.shuffle(lines)
-        return ("\n".join(lines[: self.dice.randrange(1, 9)]) + "\n").encode()
+        if self.dice.random() < 0.5:  # a perfect run
+            lines = lines[:5]
+        else:
+            self.dice.shuffle(lines)
+            lines = lines[: self.dice.randrange(1, 9)]
+        return ("\n".join(lines) + "\n").encode()
 
     def start_mimic(self, argv: list[str]) -> int:
         """A process of ours whose command line is, byte for byte, another's."""
@@ -326,7 +330,10 @@ class Hands:
         """A process with a tunnel's command line, its port, its log and its line in the file."""
         tunnel = self.chosen = self.tunnel()
         argv = list(tunnel["argv"])
-        if self.dice.random() < 0.3:
+        kind = self.dice.random()
+        if kind < 0.5:
+            argv = ["/usr/bin/ssh", *argv[3:]]
+        elif kind < 0.7:
             argv = self.dice.choice(
                 (
                     [f"ssh: /x/{tunnel['hash']} [mux]"],
