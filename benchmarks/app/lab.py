@@ -62,7 +62,7 @@ class Lab:
 
     def autossh(self) -> dict[str, int]:
         """The pids of the running tunnels by their hashes."""
-        entries = StateFile(self.settings.state_file).read().entries
+        entries = StateFile.of(self.settings).read().entries
         return {entry.hash: entry.pid for entry in entries}
 
     def ssh(self) -> list[int]:

@@ -14,6 +14,8 @@ MAX_STARTING = 8
 """Tunnels in STARTING at a time: 100 at once against a default sshd are refused in scores."""
 STOP_GRACE = 5.0
 """Seconds between TERM and KILL."""
+SOCKET_DIR_NAME = ".autossh-sockets"
+"""Name of the directory of control sockets in a home, as the shell scripts have it."""
 LOGIN_PREFIX = "login-"
 """Control sockets of logins begin with this; the shell scripts' are named by a tunnel's hash."""
 MAX_SOCKET_PATH = 90
@@ -61,9 +63,22 @@ class Settings(NamedTuple):
         """The journal of state changes."""
         return os.path.join(self.data_dir, "history.jsonl")
 
+    @property
+    def lock_dir(self) -> str:
+        """Where our locks are: private, since anybody may hold a lock on a file they can open."""
+        return os.path.join(self.data_dir, "locks")
+
     def log_file(self, tunnel_hash: str) -> str:
         """The log of one tunnel."""
         return os.path.join(self.log_dir, f"tunnel-{tunnel_hash}.log")
+
+    def run_record(self, tunnel_hash: str) -> str:
+        """What we remember of a tunnel that we started (`observe.run_record`)."""
+        return os.path.join(self.data_dir, "runs", tunnel_hash)
+
+    def stderr_file(self, tunnel_hash: str) -> str:
+        """What proxy programs, jump hosts and banners said to a tunnel's ssh; nothing of ssh's."""
+        return os.path.join(self.data_dir, "stderr", tunnel_hash)
 
     def login_socket(self, remote_host: str) -> str:
         """The control socket of the login that the tunnels of a remote host share."""
@@ -112,7 +127,7 @@ def load_settings(
 
 def _socket_dir(home: str) -> str:
     """Choose a directory in which the path of a control socket is short enough."""
-    usual = os.path.join(home, ".autossh-sockets")
+    usual = os.path.join(home, SOCKET_DIR_NAME)
     if len(os.fsencode(usual)) + 1 + 32 <= MAX_SOCKET_PATH:
         return usual
     return f"/tmp/.autossh-sockets-{os.getuid()}"

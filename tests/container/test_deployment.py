@@ -47,7 +47,7 @@ def test_compose(site: Site, make_container: MakeContainer, echo: EchoService) -
     container.wait_running("composed")
     assert container.cli("health").startswith("healthy")
     assert container.watcher().uid == UID
-    assert container.mode("/home/myuser/.local/state/tunnel-tui") == f"700 {UID}:{GID}"
+    assert container.mode(f"/var/lib/tunnel-tui/{UID}/tunnel-tui") == f"700 {UID}:{GID}"
     assert container.stop() < 5
     assert container.inspect()["State"]["ExitCode"] == 0
     container.remove()

@@ -111,7 +111,7 @@ def test_root_and_the_user_take_turns(
             user = "root" if turn % 2 == 0 else "myuser"
             done = container.exec("tunnel-tui", action, name, user=user)
             assert "rror" not in done.stderr
-            assert container.modes(STATE_FILE, LOG_DIR) == [OWNED, f"777 {UID}:{GID}"]
+            assert container.modes(STATE_FILE, LOG_DIR) == [OWNED, f"1777 {UID}:{GID}"]
     wait_until(lambda: passes(port, timeout=1), 10)
     assert all(p.uid == UID for p in container.processes() if p.pid != container.first().pid)
     assert len(container.pids()) == 4

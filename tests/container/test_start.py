@@ -80,7 +80,7 @@ def test_group_is_pgid(started: Started) -> None:
 
 def test_state_file_and_log_directory_are_open_to_all_and_the_users(started: Started) -> None:
     assert started.container.mode(STATE_FILE) == f"666 {UID}:{GID}"
-    assert started.container.mode(LOG_DIR) == f"777 {UID}:{GID}"
+    assert started.container.mode(LOG_DIR) == f"1777 {UID}:{GID}"
 
 
 def test_stale_state_is_gone(started: Started) -> None:
@@ -132,7 +132,6 @@ def test_both_names_work_for_root_and_for_the_user(started: Started) -> None:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"PUID": "0"}, "PUID=0"),
         ({"PUID": "me"}, "PUID=me"),
         ({"PGID": "-1"}, "PGID=-1"),
         ({"TUNNEL_TUI_USER": "nobody-here"}, "no such user"),

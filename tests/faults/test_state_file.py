@@ -139,7 +139,7 @@ def take_away(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "harm", "words"),
     [
-        ("state file replaced by a symlink", as_symlink, "symbolic link"),
+        ("state file replaced by a symlink", as_symlink, "symlink"),
         ("state file replaced by a directory", as_directory, "[Dd]irectory|not a regular file"),
     ],
 )

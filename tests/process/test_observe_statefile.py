@@ -20,7 +20,7 @@ def entry(number: int, pid: int = 4242) -> TunnelEntry:
 
 @pytest.fixture
 def state(tmp_path: Path) -> StateFile:
-    return StateFile(str(tmp_path / "tunnels.state"))
+    return StateFile(str(tmp_path / "tunnels.state"), str(tmp_path / "data" / "locks"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")

@@ -23,6 +23,7 @@ from tunnel_tui.model import (
 )
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.tunnel_log import OWN_LOG
 from tunnel_tui.settings import LOG_CAP
 from tunnel_tui.system.files import make_directory, open_log
 from tunnel_tui.system.proc import read_stat
@@ -64,7 +65,7 @@ class Runner:
         self.lab = lab
         self.settings = lab.home.settings
         self.observer = Observer(self.settings)
-        self.state = StateFile(self.settings.state_file)
+        self.state = StateFile.of(self.settings)
         make_directory(self.settings.log_dir, 0o777)
 
     def command(self, spec: TunnelSpec, *extra: str, speaks: bool = True, tag: bool = True):  # type: ignore[no-untyped-def]
@@ -72,6 +73,7 @@ class Runner:
         options = list(OPTIONS)
         if speaks:
             options.append(LOG_VERBOSE)
+            extra = ("-E", OWN_LOG, *extra)
         if tag:
             options.append(f"SetEnv=TUNNEL_HASH={spec.hash}")
         words = [word for option in options for word in ("-o", option)]
@@ -104,7 +106,8 @@ class Runner:
         log = self.settings.log_file(spec.hash)
         environment = dict(self.lab.home.variables)
         if speaks:
-            environment |= {"AUTOSSH_LOGFILE": log, "AUTOSSH_LOGLEVEL": "6", "AUTOSSH_POLL": "30"}
+            environment |= {"AUTOSSH_LOGFILE": OWN_LOG, "AUTOSSH_LOGLEVEL": "6"}
+            environment["AUTOSSH_POLL"] = "30"
         if gate is not None:
             environment["AUTOSSH_GATETIME"] = gate
         fd = open_log(log)

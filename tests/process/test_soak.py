@@ -74,7 +74,7 @@ def test_what_nobody_told_the_model_is_found(soak: Soak, monkeypatch: pytest.Mon
     os.kill(soak.app.pid, signal.SIGSTOP)
     leader = next(s for s in census.of(orphaned.hash) if s.program == "autossh").pid
     os.kill(leader, signal.SIGKILL)
-    StateFile(settings.state_file).remove(doubled.hash)
+    StateFile.of(settings).remove(doubled.hash)
     start_tunnel(settings, stopped.spec)
     try:
         _until_told(soak, "orphan", "modest", about=orphaned)

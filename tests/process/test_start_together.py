@@ -56,7 +56,7 @@ def test_a_start_does_not_wait_for_all_of_a_batch_that_hangs(lab: Lab) -> None:
             wait_until(lambda: len(lab.home.processes("autossh")) >= MAX_STARTING, 20)
             started = lab.home.cli("start-tunnel", "good", timeout=CONFIRM_TIMEOUT + 10)
             assert started.returncode == 0, started
-            entries = StateFile(lab.home.settings.state_file).read().entries
+            entries = StateFile.of(lab.home.settings).read().entries
             before = [entry.name for entry in entries].index("good")
             assert before < 3 * MAX_STARTING  # the entries are in the order of the starts
         finally:

@@ -119,7 +119,7 @@ def test_fifty_parallel_starts_and_stops_three_times(
     specs = [inward(8000, free_port(), name=f"t{number}") for number in range(50)]
     configure(home, specs)
     hashes = {spec.hash for spec in specs}
-    state = StateFile(home.settings.state_file)
+    state = StateFile.of(home.settings)
     for round_number in range(3):
         run_all(home, [("start", spec.hash, "0") for spec in specs])
         read = state.read()
@@ -237,7 +237,7 @@ def test_starts_and_stops_of_one_tunnel_at_once_end_in_one_truth(
     spec = inward(lab.echo.port, free_port())
     configure(lab.home, [spec])
     run_all(lab.home, [(("start", "stop")[n % 2], spec.hash, "0") for n in range(12)])
-    entries = StateFile(lab.home.settings.state_file).read().entries
+    entries = StateFile.of(lab.home.settings).read().entries
     assert tagged(lab.home) == {entry.hash: 1 for entry in entries}
     assert {entry.pid for entry in entries} == set(leading(lab.home))
 
@@ -270,7 +270,7 @@ def test_killed_starters_leave_nothing_that_a_start_and_a_stop_cannot_settle(
         (outcome,) = start_tunnels(home.settings, [spec])
         assert outcome.ok, outcome
         assert tagged(home) == {spec.hash: 1}
-        entries = StateFile(home.settings.state_file).read().entries
+        entries = StateFile.of(home.settings).read().entries
         assert [entry.pid for entry in entries] == leading(home)
         (outcome,) = stop_tunnels(home.settings, None)
         assert outcome.ok
@@ -281,7 +281,7 @@ class TestApply:
     def test_removed_is_stopped_new_is_started_others_keep_their_pids(self, lab: Lab) -> None:
         specs = [inward(lab.echo.port, free_port(), name=f"t{n}") for n in range(4)]
         apply_plan(lab.home.settings, plan_changes(lab.home.settings, specs[:3]))
-        before = {e.hash: e.pid for e in StateFile(lab.home.settings.state_file).read().entries}
+        before = {e.hash: e.pid for e in StateFile.of(lab.home.settings).read().entries}
         plan = plan_changes(lab.home.settings, specs[1:])
         assert plan.summary() == "start 1, stop 1, keep 2"
         seen: list[tuple[int, int]] = []
@@ -294,7 +294,7 @@ class TestApply:
             "kept": 2,
         }
         assert seen == [(1, 2), (2, 2)]
-        after = {e.hash: e.pid for e in StateFile(lab.home.settings.state_file).read().entries}
+        after = {e.hash: e.pid for e in StateFile.of(lab.home.settings).read().entries}
         assert set(after) == {spec.hash for spec in specs[1:]}
         assert all(after[spec.hash] == before[spec.hash] for spec in specs[1:3])
         assert state_of(lab.home, specs[3]) is State.RUNNING

@@ -96,7 +96,7 @@ def test_entry_and_log_are_as_documented(lab: Lab) -> None:
     line = f"server\t{spec.remote_port}\t{spec.local_port}\tremote_to_local\tdone-hub\t{spec.hash}"
     assert lab.home.state_file.read_text() == f"{line}\t{pid}\n"
     assert oct(lab.home.state_file.stat().st_mode)[-3:] == "666"
-    assert oct(lab.home.log_dir.stat().st_mode)[-3:] == "777"
+    assert oct(lab.home.log_dir.stat().st_mode)[-4:] == "1777"
     assert lab.home.log(spec.hash).splitlines()[0].endswith("]: starting done-hub")
     assert stop_tunnel(lab.home.settings, spec.hash).verb == "stopped"
     assert lab.home.state_file.read_text() == ""
@@ -267,7 +267,7 @@ def test_killed_between_spawn_and_entry_the_next_start_adopts(lab: Lab) -> None:
     port = free_port()
     spec = inward(lab.echo.port, port)
     pid = start_tunnel(lab.home.settings, spec, wait=10).pid
-    StateFile(lab.home.settings.state_file).clear()
+    StateFile.of(lab.home.settings).clear()
     outcome = start_tunnel(lab.home.settings, spec)
     assert (outcome.ok, outcome.verb, outcome.pid) == (True, "re-adopted", pid)
     assert str(pid) in lab.home.state_file.read_text()
@@ -338,7 +338,7 @@ def test_cancelled_starts_are_skipped(lab: Lab) -> None:
 
 
 def test_the_slot_of_a_start_that_nobody_waits_for_is_given_back(lab: Lab) -> None:
-    state = StateFile(lab.home.settings.state_file)
+    state = StateFile.of(lab.home.settings)
     specs = [inward(lab.echo.port, free_port(), name=str(n)) for n in range(10)]
     for spec in specs:
         assert start_tunnel(lab.home.settings, spec).ok

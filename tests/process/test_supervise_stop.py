@@ -150,7 +150,7 @@ def test_stop_all_is_parallel_and_leaves_nothing(lab: Lab) -> None:
 def test_stop_all_finds_what_has_no_entry(lab: Lab) -> None:
     spec = inward(lab.echo.port, free_port())
     _start(lab, spec)
-    StateFile(lab.home.settings.state_file).clear()
+    StateFile.of(lab.home.settings).clear()
     (outcome,) = stop_tunnels(lab.home.settings, None)
     assert (outcome.hash, outcome.verb) == (spec.hash, "stopped")
     assert lab.home.processes() == []
@@ -333,7 +333,7 @@ def test_cleanup_leaves_to_a_watcher_what_it_starts_again(lab: Lab) -> None:
         assert {verb for digest, verb, _ in told if digest == unwanted.hash} == {"removed"}
         assert lab.home.processes() == [], "what was left behind is ended all the same"
         assert lab.home.log(spec.hash)
-        entries = StateFile(settings.state_file).read().entries
+        entries = StateFile.of(settings).read().entries
         assert [entry.hash for entry in entries] == [spec.hash]
     finally:
         lock.release()
@@ -362,7 +362,7 @@ def test_cleanup_adopts_what_is_configured_and_ends_what_nobody_wants(lab: Lab) 
     wanted = inward(lab.echo.port, free_port(), name="wanted")
     unwanted = inward(lab.echo.port, free_port(), name="unwanted")
     pid, other = _start(lab, wanted), _start(lab, unwanted)
-    StateFile(lab.home.settings.state_file).clear()
+    StateFile.of(lab.home.settings).clear()
     outcomes = {outcome.hash: outcome for outcome in clean_up(lab.home.settings, [wanted])}
     assert outcomes[wanted.hash].verb == "re-adopted"
     assert outcomes[unwanted.hash].verb == "removed"

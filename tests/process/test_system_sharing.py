@@ -8,19 +8,18 @@ import sys
 
 import pytest
 
-from tunnel_tui.system import files, locks, sockets
+from tunnel_tui.system import locks, sockets
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
 
 COUNT = """
 import os, sys
 from tunnel_tui.system.files import open_shared
-from tunnel_tui.system.locks import FileLock, RangeLock
+from tunnel_tui.system.locks import FileLock
 path, kind = sys.argv[1:]
 for _ in range(100):
     fd = open_shared(path)
-    lock = FileLock(path + ".lock", timeout=60) if kind == "file" else RangeLock(fd, 2**33)
-    with lock:
+    with FileLock(path + ".lock", timeout=60, passing=kind == "passing"):
         number = int(os.pread(fd, 20, 0) or b"0")
         os.pwrite(fd, b"%d" % (number + 1), 0)
     os.close(fd)
@@ -28,10 +27,8 @@ for _ in range(100):
 
 HOLD = """
 import os, sys
-from tunnel_tui.system.files import open_shared
-from tunnel_tui.system.locks import FileLock, RangeLock
+from tunnel_tui.system.locks import FileLock
 lock = FileLock(sys.argv[1]); lock.try_lock()
-assert RangeLock(open_shared(sys.argv[2]), 2**33).acquire(False)
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -67,7 +64,7 @@ def run():
         process.communicate()
 
 
-@pytest.mark.parametrize("kind", ["file", "range"])
+@pytest.mark.parametrize("kind", ["staying", "passing"])
 def test_no_update_is_lost(tmp_path, kind):
     path = tmp_path / "counter"
     workers = [subprocess.Popen([sys.executable, "-c", COUNT, str(path), kind]) for _ in range(4)]
@@ -76,18 +73,13 @@ def test_no_update_is_lost(tmp_path, kind):
 
 
 def test_locks_end_with_a_killed_holder(tmp_path, run):
-    path, state = str(tmp_path / "lock"), str(tmp_path / "state")
-    process, line = run(HOLD, path, state)
+    path = str(tmp_path / "lock")
+    process, line = run(HOLD, path)
     assert line == "held"
     assert locks.lock_holder(path) == process.pid
-    descriptor = files.open_shared(state)
-    byte = locks.RangeLock(descriptor, 2**33)
-    assert not byte.acquire(timeout=0.05)
     process.send_signal(signal.SIGKILL)
-    assert byte.acquire(timeout=10)
     with locks.FileLock(path, timeout=10):
         assert locks.lock_holder(path) == os.getpid()
-    os.close(descriptor)
 
 
 def test_locks_are_not_inherited_by_children(tmp_path):

@@ -39,7 +39,7 @@ def test_it_starts_what_the_file_asks_for_and_ends_all_of_it(
     assert passes(here)
     assert passes(there)
     assert state_of(lab.home, person) is State.INTERACTIVE
-    assert (mode(lab.home.state_file), mode(lab.home.log_dir)) == (0o666, 0o777)
+    assert (mode(lab.home.state_file), mode(lab.home.log_dir)) == (0o666, 0o1777)
     code, seconds = daemon.end()
     assert code == 0
     assert seconds < 5

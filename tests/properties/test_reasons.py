@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from tests.properties import repeatable
 from tests.properties.test_logs import ACTING, BYTES
+from tests.support.logs import NAME, reader_of
 from tests.support.tunnels import inward, outward
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.observe.logs import decode
 from tunnel_tui.observe.past import tell
 from tunnel_tui.observe.reasons import attempts_of, find_reason, last_words
-from tunnel_tui.observe.runs import RunReader
 
 SAYINGS = """\
 2026/11/22 14:02:07 tunnel-tui[4]: starting web
@@ -77,10 +77,10 @@ def test_no_log_stops_the_reader(
 ) -> None:
     forward = (spec or inward(80, 8080)).forward()
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "log")
+        path = Path(directory, NAME)
         path.write_bytes("\n".join(lines).encode("utf-8", "replace") + data)
-        reader = RunReader(str(path))
-        reader.read(pid, forward)
+        reader = reader_of(path)
+        reader.read(pid, forward, 0)
         path.write_bytes(data)
-        again = reader.read(pid, forward)
-        assert again == RunReader(str(path)).read(pid, forward)
+        again = reader.read(pid, forward, 0)
+        assert again == reader_of(path).read(pid, forward, 0)

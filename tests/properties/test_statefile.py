@@ -46,7 +46,7 @@ CONTENTS = st.one_of(
 def file_with(directory: str, data: bytes) -> StateFile:
     path = Path(directory, "state")
     path.write_bytes(data)
-    return StateFile(str(path))
+    return StateFile(str(path), f"{directory}/data/locks")
 
 
 @given(CONTENTS)
@@ -93,7 +93,8 @@ class StateFileMachine(RuleBasedStateMachine):
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
         path = f"{self.directory.name}/state"
-        self.files = [StateFile(path), StateFile(path)]
+        locks = f"{self.directory.name}/data/locks"
+        self.files = [StateFile(path, locks), StateFile(path, locks)]
         self.path = Path(path)
         self.model: dict[str, TunnelEntry] = {}
         self.rubbish: Counter[str] = Counter()

@@ -197,7 +197,7 @@ class Judge:
     def _is_handled(self, tunnel: Tunnel) -> bool:
         """Somebody is starting or stopping it this moment: the app says that, and not DEAD."""
         try:
-            with StateFile(self._place.settings.state_file).lock_tunnel(tunnel.hash, 0.0):
+            with StateFile.of(self._place.settings).lock_tunnel(tunnel.hash, 0.0):
                 return False
         except LockHeldError:
             return True

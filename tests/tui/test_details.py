@@ -9,12 +9,7 @@ from tests.tui.support import line_with, main_of, notes, opened, text_of, until
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import DirectionMode, Layer, Reason, ReasonCode, State, Traffic, TunnelStatus
 from tunnel_tui.observe.history import Record, Summary
-from tunnel_tui.supervise.hostkeys import (
-    ChangedKey,
-    forget_key,
-    known_fingerprint,
-    read_changed_key,
-)
+from tunnel_tui.supervise.hostkeys import ChangedKey, forget_key
 from tunnel_tui.supervise.particulars import Particulars, config_lines
 from tunnel_tui.tui.facts import climb, reach
 from tunnel_tui.tui.glyphs import UNICODE
@@ -84,29 +79,6 @@ def test_the_lines_of_one_tunnel(tmp_path) -> None:  # type: ignore[no-untyped-d
     ]
     assert config_lines(str(file), 99) == config_lines(str(file), 0) == ()
     assert config_lines(str(tmp_path / "none"), 1) == ()
-
-
-def test_the_key_that_changed_is_read_from_the_log(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    settings = make_settings(str(tmp_path))
-    (tmp_path / "data").mkdir()
-    ours = settings.known_hosts_file
-    with open(ours, "w") as file:
-        file.write("# comment\n[h]:22 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==\n")
-    text = (
-        "The fingerprint for the ED25519 key sent by the remote host is\nSHA256:new+/1.\n"
-        f"Offending ED25519 key in {ours}:2\r\nHost key for [h]:22 has changed and you\n"
-    )
-    key = read_changed_key(settings, text)
-    assert key is not None
-    assert key[:2] == ("[h]:22", "ED25519")
-    assert key.offered == "SHA256:new+/1"
-    assert key.known.startswith("SHA256:")
-    assert key.ours
-    theirs = read_changed_key(settings, text.replace(ours, "/home/me/.ssh/known_hosts"))
-    assert theirs is not None
-    assert not theirs.ours
-    assert read_changed_key(settings, "nothing") is None
-    assert known_fingerprint(ours, 1) == known_fingerprint(ours, 9) == ""
 
 
 def test_only_our_own_file_is_changed(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -179,11 +151,19 @@ async def test_a_changed_key_is_accepted_only_by_its_name() -> None:
         assert engine.calls[0] == ("forget_key", "[bastion.lab]:2222")
 
 
+async def test_a_jump_hosts_key_is_named_as_such() -> None:
+    async with opened(engine_with(Particulars(key=KEY._replace(hop=True)))) as (app, pilot):
+        await pilot.press("K")
+        await until(pilot, lambda: line_with(app, "accept", "jump host [bastion.lab]:2222: K"))
+        await pilot.press("K")
+        await until(pilot, lambda: line_with(app, "key of the jump host [bastion.lab]:2222?"))
+
+
 async def test_a_key_in_the_persons_own_file_is_left_to_them() -> None:
     engine = engine_with(Particulars(key=KEY._replace(ours=False, file="/home/me/known_hosts")))
     async with opened(engine) as (app, pilot):
         await pilot.press("K")
-        await until(pilot, lambda: line_with(app, "ssh-keygen -R [bastion.lab]:2222"))
+        await until(pilot, lambda: line_with(app, "ssh-keygen -R '[bastion.lab]:2222'"))
         await pilot.press("K")
         await until(pilot, lambda: any("which is yours" in note for note in notes(app)))
         assert not isinstance(app.screen, AcceptKey)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.logs import NAME, reader_of
 from tunnel_tui.model import Direction, ReasonCode, TunnelSpec, tunnel_hash
 from tunnel_tui.observe.logs import LineClass, classify, split_line
 from tunnel_tui.observe.reasons import find_reason
-from tunnel_tui.observe.runs import RunReader
 
 BEGUN = (
     "2026/11/22 14:02:07 tunnel-tui[15]: starting t\n"
@@ -37,12 +37,12 @@ def test_a_named_program_proves_the_forward(
 ) -> None:
     digest = tunnel_hash("t", "u@h", "80", "8080", direction, "false")
     spec = TunnelSpec("t", "u@h", "80", "8080", direction, False, digest)
-    log = tmp_path / "log"
+    log = tmp_path / NAME
     log.write_text(BEGUN + line)
-    reader = RunReader(str(log))
-    assert reader.read(23, spec.forward()).stands
+    reader = reader_of(log)
+    assert reader.read(23, spec.forward(), 0).stands
     for other in (3, 123):
-        assert not RunReader(str(log)).read(other, spec.forward()).confirmed
+        assert not reader_of(log).read(other, spec.forward(), 0).confirmed
 
 
 def test_a_named_program_is_told_apart_in_the_log_pane() -> None:

@@ -1,16 +1,17 @@
 """The short way to prove a tunnel says what the long way says, or nothing."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.logs import NAME, reader_of
 from tunnel_tui.config.parse import parse_config
 from tunnel_tui.model import DirectionMode, TunnelEntry, TunnelSpec
 from tunnel_tui.observe import quick, runs
 from tunnel_tui.observe.identity import is_ours, speaks
-from tunnel_tui.observe.runs import RunReader
 from tunnel_tui.settings import load_settings
 from tunnel_tui.supervise import probe
 from tunnel_tui.supervise.command import build_command
@@ -29,7 +30,7 @@ def argv(
     spec: TunnelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str = "default"
 ) -> list[str]:
     monkeypatch.setattr(probe, "knows_log_verbose", lambda *_: True)
-    monkeypatch.setattr("tunnel_tui.supervise.command._find", lambda name, _: f"/usr/bin/{name}")
+    monkeypatch.setattr("tunnel_tui.ssh.programs._find_at", lambda name, *_: f"/usr/bin/{name}")
     given = load_settings({"HOME": str(tmp_path), "TUNNEL_DIRECTION_MODE": mode})
     return list(build_command(given, spec, {}).argv)
 
@@ -45,7 +46,7 @@ def test_what_we_start_is_recognised(
 ) -> None:
     words = argv(spec, tmp_path, monkeypatch)
     assert carried(words, spec) == spec.forward()
-    assert is_ours(TunnelEntry.of(spec, 2), words)
+    assert is_ours(TunnelEntry.of(spec, 2), 2, words)
     assert speaks(words)
 
 
@@ -101,11 +102,13 @@ def test_the_ssh_of_the_log_must_be_the_child(
     command = b"".join(word.encode() + b"\0" for word in words)
     child = ProcessStat(77, "ssh", state, parent, 50, 50, 1000)
     monkeypatch.setattr(quick, "raw_command_line", lambda pid: command if pid == 50 else b"")
+    monkeypatch.setattr(quick, "runs_for", lambda pid, users: True)
     monkeypatch.setattr(quick, "read_stat", lambda pid: child if pid == 77 else None)
-    file = tmp_path / "log"
+    file = tmp_path / NAME
     file.write_text(log)
+    monkeypatch.setattr(runs, "open_own_log", lambda *_: os.open(file, os.O_RDONLY))
     entry = TunnelEntry.of(ONE, 50)
-    found = quick.by_word(entry, ONE, DirectionMode.DEFAULT, RunReader(str(file)))
+    found = quick.by_word(entry, ONE, DirectionMode.DEFAULT, reader_of(file))
     assert (found is not None) == proven
 
 
@@ -128,14 +131,14 @@ LINES = st.sampled_from(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(lines=st.lists(LINES, max_size=9))
 def test_the_end_of_a_log_says_what_all_of_it_says(lines: list[str], tmp_path: Path) -> None:
-    file = tmp_path / "log"
+    file = tmp_path / NAME
     file.write_text("".join(lines))
     forward = ONE.forward()
-    believing = RunReader(str(file))
-    tail = believing.look()
+    believing = reader_of(file)
+    tail = believing.look(0)
     assert tail is not None
     believing.believe(tail, 77, forward)
-    quickly = believing.read(77, forward)
+    quickly = believing.read(77, forward, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "judge", lambda *_, **__: None)
-        assert quickly == RunReader(str(file)).read(77, forward)
+        assert quickly == reader_of(file).read(77, forward, 0)

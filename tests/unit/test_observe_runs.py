@@ -1,17 +1,19 @@
 """What a log proves of the ssh that runs now; whose process a command line is; the journal."""
 
+import subprocess
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from tests.support.logs import NAME, reader_of
 from tunnel_tui.model import Direction, Forward, ReasonCode, TunnelSpec, tunnel_hash
 from tunnel_tui.model import TunnelEntry as Entry
 from tunnel_tui.observe.history import LIMIT, History, Record
 from tunnel_tui.observe.identity import is_ours, program, speaks, tag_of
 from tunnel_tui.observe.past import tell
 from tunnel_tui.observe.reasons import find_reason
-from tunnel_tui.observe.runs import BLOCK, Run, RunReader
+from tunnel_tui.observe.runs import BLOCK, Run
 
 OURS = "2026/11/22 14:02:07 tunnel-tui[1]: starting x\n"
 ENTERED = "debug1: clientloop.c:client_loop():1290 (pid={}): Entering interactive session.\r\n"
@@ -47,7 +49,7 @@ REMOTE: Forward = spec(Direction.LOCAL_TO_REMOTE).forward()
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    return tmp_path / "log"
+    return tmp_path / NAME
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def log(tmp_path: Path) -> Path:
 )
 def test_local_forwards(log: Path, text: str, stands: bool, known: bool, starts: int) -> None:
     log.write_text(text, newline="")
-    run = RunReader(str(log)).read(50, LOCAL)
+    run = reader_of(log).read(50, LOCAL, 0)
     assert (run.stands, run.known, run.starts) == (stands, known, starts)
 
 
@@ -115,47 +117,47 @@ def test_remote_forwards_stand_when_the_server_has_answered(
     log: Path, text: str, stands: bool
 ) -> None:
     log.write_text(OURS + started(1) + text, newline="")
-    assert RunReader(str(log)).read(50, REMOTE).stands == stands
+    assert reader_of(log).read(50, REMOTE, 0).stands == stands
 
 
 def test_reading_on_sees_the_end_and_the_new_beginning(log: Path) -> None:
-    reader = RunReader(str(log))
-    assert not reader.read(50, LOCAL).known
+    reader = reader_of(log)
+    assert not reader.read(50, LOCAL, 0).known
     text = OURS + started(1) + ENTERED.format(50)
     log.write_text(text)
-    first = reader.read(50, LOCAL)
+    first = reader.read(50, LOCAL, 0)
     assert first.stands
-    assert reader.read(50, LOCAL) is first
+    assert reader.read(50, LOCAL, 0) is first
     for _ in range(3):
         text += "connect_to localhost port 80: failed.\n" * 5000
         log.write_text(text)
-        assert reader.read(50, LOCAL).stands
-    fresh = RunReader(str(log)).read(50, LOCAL)
+        assert reader.read(50, LOCAL, 0).stands
+    fresh = reader_of(log).read(50, LOCAL, 0)
     assert (fresh.stands, fresh.starts) == (True, 1)
     text += "channel 3: open failed: administratively prohibited: open failed\n"
     log.write_text(text)
-    assert "prohibited" in reader.read(50, LOCAL).void
-    assert "prohibited" in RunReader(str(log)).read(50, LOCAL).void
+    assert "prohibited" in reader.read(50, LOCAL, 0).void
+    assert "prohibited" in reader_of(log).read(50, LOCAL, 0).void
     text += started(2)
     log.write_text(text)
-    assert not reader.read(50, LOCAL).confirmed
+    assert not reader.read(50, LOCAL, 0).confirmed
     text += ENTERED.format(60)
     log.write_text(text)
-    assert not reader.read(50, LOCAL).stands
-    assert reader.read(60, LOCAL).stands
-    assert reader.read(60, LOCAL).starts == 2
+    assert not reader.read(50, LOCAL, 0).stands
+    assert reader.read(60, LOCAL, 0).stands
+    assert reader.read(60, LOCAL, 0).starts == 2
     log.unlink()
-    assert reader.read(60, LOCAL) == (False, False, "", "", 0)
+    assert reader.read(60, LOCAL, 0) == (False, False, "", "", 0)
 
 
 def test_reading_on_through_a_flood_takes_little_memory(log: Path) -> None:
     log.write_text(OURS + started(1) + ENTERED.format(50))
-    reader = RunReader(str(log))
-    assert reader.read(50, LOCAL).stands
+    reader = reader_of(log)
+    assert reader.read(50, LOCAL, 0).stands
     with log.open("r+b") as file:
         file.truncate(100_000_000)
     tracemalloc.start()
-    assert reader.read(50, LOCAL).stands
+    assert reader.read(50, LOCAL, 0).stands
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_000_000
@@ -170,38 +172,38 @@ def test_reading_on_misses_nothing_where_blocks_are_cut(log: Path, gap: int) -> 
         (started(2), False),
         (started(2) + ENTERED.format(50), True),
     ):
-        reader = RunReader(str(log))
-        assert reader.read(50, LOCAL).stands
+        reader = reader_of(log)
+        assert reader.read(50, LOCAL, 0).stands
         with log.open("a") as file:
             file.write("n" * gap + "\n" + then + "m" * 300_000 + "\n")
-        assert reader.read(50, LOCAL).stands == stands
+        assert reader.read(50, LOCAL, 0).stands == stands
         log.write_text(text)
 
 
 @pytest.mark.parametrize("padding", range(0, 9000, 487))
 def test_the_success_line_is_found_wherever_blocks_are_cut(log: Path, padding: int) -> None:
     log.write_text(OURS + started(7) + ENTERED.format(50) + "x" * padding + "\n", newline="")
-    run = RunReader(str(log)).read(50, LOCAL)
+    run = reader_of(log).read(50, LOCAL, 0)
     assert (run.stands, run.starts) == (True, 7)
     log.write_text("y" * padding + "\n" + log.read_text(), newline="")
-    assert RunReader(str(log)).read(50, LOCAL).stands
+    assert reader_of(log).read(50, LOCAL, 0).stands
 
 
 def test_the_success_line_may_be_in_the_old_copy(log: Path) -> None:
     Path(f"{log}.1").write_text(OURS + started(2) + ENTERED.format(50))
     log.write_text("noise\n" * 2000)
-    run = RunReader(str(log)).read(50, LOCAL)
+    run = reader_of(log).read(50, LOCAL, 0)
     assert (run.stands, run.starts) == (True, 2)
     Path(f"{log}.1").write_text(ENTERED.format(50) + started(2))
-    assert not RunReader(str(log)).read(50, LOCAL).stands
+    assert not reader_of(log).read(50, LOCAL, 0).stands
 
 
 def test_an_old_copy_of_another_run_says_nothing_of_an_emptied_log(log: Path) -> None:
     Path(f"{log}.1").write_text(OURS + started(13) + ENTERED.format(49) + ended() + started(14))
     log.write_text("")
-    assert RunReader(str(log)).read(50, LOCAL) == Run()
+    assert reader_of(log).read(50, LOCAL, 0) == Run()
     log.write_text("debug1: something that ssh said later\n")
-    assert RunReader(str(log)).read(50, LOCAL) == Run()
+    assert reader_of(log).read(50, LOCAL, 0) == Run()
 
 
 def test_the_story_of_a_tunnel_that_fell() -> None:
@@ -240,13 +242,13 @@ def test_a_process_is_ours_by_its_tag() -> None:
     entry = Entry.of(spec(), 5)
     tagged = (*SSH, "u@h")
     assert tag_of(tagged) == spec().hash
-    assert is_ours(entry, tagged)
-    assert is_ours(entry, ("/usr/lib/autossh/autossh", "-M", "0", *tagged[1:]))
-    assert is_ours(entry, ("/bin/sh", "/usr/bin/autossh", "-M", "0", *tagged[1:]))
-    assert not is_ours(entry._replace(hash="0" * 32), tagged)
-    assert not is_ours(entry, ("vim", *tagged))
-    assert not is_ours(entry, ("grep", "ssh", *tagged))
-    assert not is_ours(entry, ())
+    assert is_ours(entry, 5, tagged)
+    assert is_ours(entry, 5, ("/usr/lib/autossh/autossh", "-M", "0", *tagged[1:]))
+    assert is_ours(entry, 5, ("/bin/sh", "/usr/bin/autossh", "-M", "0", *tagged[1:]))
+    assert not is_ours(entry._replace(hash="0" * 32), 5, tagged)
+    assert not is_ours(entry, 5, ("vim", *tagged))
+    assert not is_ours(entry, 5, ("grep", "ssh", *tagged))
+    assert not is_ours(entry, 5, ())
     assert tag_of(("ssh", "h", "echo", "SetEnv=TUNNEL_HASH=" + "0" * 32)) is None
     assert tag_of(("ssh", "-oSetEnv=TUNNEL_HASH=" + "0" * 32)) == "0" * 32
 
@@ -265,8 +267,30 @@ def test_a_process_is_ours_by_its_tag() -> None:
         ("autossh -M 0 -N -L u@h localhost:8080:localhost:80", False),
     ],
 )
-def test_entries_of_the_shell_scripts_are_known_by_forward_and_host(argv: str, ours: bool) -> None:
-    assert is_ours(Entry.of(spec(), 5), tuple(argv.split())) == ours
+def test_entries_of_the_shell_scripts_are_known_by_forward_host_and_log(
+    argv: str, ours: bool, tmp_path: Path
+) -> None:
+    entry = Entry.of(spec(), 5)
+    for name, theirs in ((f"tunnel-{entry.hash}.log", ours), ("tunnel.log", False)):
+        with (
+            (tmp_path / name).open("w") as log,
+            subprocess.Popen(["sleep", "60"], stdout=log) as it,
+        ):
+            assert is_ours(entry, it.pid, tuple(argv.split())) == theirs
+            it.kill()
+    assert not is_ours(entry, 5, tuple(argv.split())), "nobody's process"
+
+
+def test_a_renamed_master_is_known_by_the_whole_path_of_its_socket() -> None:
+    entry = Entry.of(spec(), 5)
+    assert is_ours(entry, 5, (f"ssh: /home/u/.autossh-sockets/{entry.hash} [mux]",))
+    for path in (
+        f"/home/u/.ssh/{entry.hash}",
+        f"/home/u/.autossh-sockets/{entry.hash}00",
+        f"/home/u/.autossh-sockets/00{entry.hash}",
+        f"/home/u/.autossh-sockets/{entry.hash}/x",
+    ):
+        assert not is_ours(entry, 5, (f"ssh: {path} [mux]",))
 
 
 def test_words_on_a_command_line() -> None:

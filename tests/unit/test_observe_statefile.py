@@ -1,5 +1,6 @@
 """The shared state file: hostile content, hostile places, many writers."""
 
+import fcntl
 import os
 import threading
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tunnel_tui.errors import FileRefusedError, LockHeldError, StateFileError
+from tunnel_tui.errors import FileRefusedError, StateFileError
 from tunnel_tui.model import TunnelEntry
 from tunnel_tui.observe import statefile
 from tunnel_tui.observe.statefile import StateFile
@@ -26,7 +27,7 @@ def entry(number: int, pid: int = 4242) -> TunnelEntry:
 
 @pytest.fixture
 def state(tmp_path: Path) -> StateFile:
-    return StateFile(str(tmp_path / "tunnels.state"))
+    return StateFile(str(tmp_path / "tunnels.state"), str(tmp_path / "data" / "locks"))
 
 
 def test_the_documented_line_is_read_and_written_byte_for_byte(state: StateFile) -> None:
@@ -132,7 +133,7 @@ def test_symlinks_directories_and_fifos_are_refused_not_followed(
     os.symlink(victim, state.path)
     read = state.read()
     assert read.entries == ()
-    assert "symbolic link" in read.problem
+    assert "symlink" in read.problem
     with pytest.raises(FileRefusedError):
         state.put(entry(1))
     assert victim.read_text() == "precious"
@@ -164,17 +165,81 @@ def test_a_full_disk_leaves_the_old_content(
     assert Path(state.path).read_bytes() == before
 
 
-def test_readers_do_not_wait_for_ever(state: StateFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    import fcntl
-
+def test_nobody_waits_for_ever_for_a_program_of_our_own(
+    state: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state.put(entry(1))
     monkeypatch.setattr(statefile, "READ_LOCK_TIMEOUT", 0.1)
     monkeypatch.setattr(statefile, "WRITE_LOCK_TIMEOUT", 0.1)
-    with open(state.path) as other:
+    with open(os.path.join(state.lock_dir, "state")) as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        assert StateFile(state.path).read().entries == (entry(1),)
+        assert state.read().entries == (entry(1),)
         with pytest.raises(StateFileError, match="locked"):
             state.put(entry(2))
+
+
+@pytest.mark.parametrize("kind", [fcntl.LOCK_EX, fcntl.LOCK_SH])
+def test_a_strangers_lock_delays_a_moment_and_once(state: StateFile, kind: int) -> None:
+    state.put(entry(0))
+    with open(state.path) as other:
+        fcntl.flock(other, kind)
+        begun = time.monotonic()
+        for number in range(1, 50):
+            state.put(entry(number))
+            assert StateFile(state.path, state.lock_dir).read().entries[-1] == entry(number)
+            state.remove(entry(0).hash)
+        assert time.monotonic() - begun < 1
+
+
+def test_record_locks_of_strangers_are_nothing_to_us(state: StateFile) -> None:
+    state.put(entry(0))
+    with open(state.path) as other:
+        fcntl.lockf(other, fcntl.LOCK_SH)
+        with state.lock_tunnel(entry(1).hash, 0), state.lock_slot(1, 0):
+            state.put(entry(1))
+    assert state.read().entries == (entry(0), entry(1))
+
+
+def flood(state: StateFile, lines: int) -> None:
+    with open(state.path, "ab") as file:
+        file.writelines(f"{format_line(entry(n + 1000, 999))}\n".encode() for n in range(lines))
+
+
+def test_a_flood_is_read_at_both_ends_and_cut_off_at_the_next_change(state: StateFile) -> None:
+    state.put(entry(1))
+    flood(state, 300_000)
+    begun = time.monotonic()
+    with open(state.path, "ab") as file:
+        file.write(f"{format_line(entry(2))}\n".encode())
+    read = state.read()
+    assert "too long" in read.problem
+    assert read.exists
+    assert len(read.entries) <= statefile.MAX_LINES
+    assert {entry(1), entry(2)} <= set(read.entries)
+    state.put(entry(3))
+    assert os.stat(state.path).st_size < 8 * 1024 * 1024
+    read = state.read()
+    assert {entry(1), entry(2), entry(3)} <= set(read.entries)
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("hole", [9 * 1024 * 1024, 1 << 40])
+def test_a_file_that_is_a_hole_is_read_and_mended_at_once(state: StateFile, hole: int) -> None:
+    state.put(entry(1))
+    os.truncate(state.path, hole)
+    begun = time.monotonic()
+    assert state.read().entries == (entry(1),)
+    state.put(entry(2))
+    assert state.read().entries == (entry(1), entry(2))
+    assert os.stat(state.path).st_size < 1000
+    assert time.monotonic() - begun < 3
+
+
+def test_a_line_without_end_costs_no_memory(state: StateFile) -> None:
+    state.put(entry(1))
+    with open(state.path, "ab") as file:
+        file.write(b"x" * 1_000_000 + b"\n")
+    assert state.read().entries == (entry(1),)
 
 
 def test_a_writer_follows_a_file_that_is_replaced(state: StateFile) -> None:
@@ -227,33 +292,3 @@ def test_an_error_inside_the_lock_is_not_swallowed(state: StateFile) -> None:
         raise KeyError
     with state.lock_tunnel("a" * 32, 0):
         pass
-
-
-def test_a_file_that_is_kept_open_locks_like_any_other(state: StateFile) -> None:
-    with state.opened() as opened:
-        with opened.lock_tunnel("a" * 32, 1) as held:
-            held.put(entry(1))
-            with pytest.raises(LockHeldError), state.lock_tunnel("a" * 32, 0.02):
-                pass
-        with (
-            state.lock_tunnel("a" * 32, 1),
-            pytest.raises(LockHeldError),
-            opened.lock_tunnel("a" * 32, 0.02),
-        ):
-            pass
-        with opened.lock_tunnel("a" * 32, 0):
-            pass
-    assert state.read().entries == (entry(1),)
-
-
-def test_a_file_that_is_kept_open_and_replaced_is_not_written(state: StateFile) -> None:
-    state.clear()
-    with state.opened() as opened:
-        os.unlink(state.path)
-        state.put(entry(1))
-        with opened.lock_tunnel("a" * 32, 1) as held:
-            with pytest.raises(LockHeldError), state.lock_tunnel("a" * 32, 0.02):
-                pass
-            held.put(entry(2))
-            assert held.read().entries == (entry(1), entry(2))
-    assert state.read().entries == (entry(1), entry(2))

@@ -122,13 +122,36 @@ def test_log_is_appended_to_or_emptied(tmp_path, open_files):
 
 
 @as_root
-def test_foreign_log_is_refused_and_untouched(tmp_path):
-    path = tmp_path / "log"
+def test_foreign_log_is_refused_and_untouched_in_a_foreign_directory(tmp_path):
+    path = tmp_path / "d" / "log"
+    path.parent.mkdir()
     path.write_bytes(b"theirs")
     os.chown(path, 12345, 12345)
+    os.chown(path.parent, 12345, 12345)
     with pytest.raises(FileRefusedError, match="belongs to user"):
         files.open_log(str(path), append=False)
     assert path.read_bytes() == b"theirs"
+
+
+@as_root
+def test_foreign_things_in_the_place_of_a_log_go_where_the_directory_is_ours(tmp_path, open_files):
+    path, victim = tmp_path / "log", tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    for make in (path.touch, lambda: os.mkfifo(path), lambda: path.symlink_to(victim)):
+        make()
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+        open_files.append(files.open_log(str(path)))
+        found = path.lstat()
+        assert (found.st_uid, found.st_size) == (0, 0)
+        path.unlink()
+    assert victim.read_bytes() == b"precious"
+
+
+def test_log_in_a_symlinked_directory_is_refused(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(FileRefusedError):
+        files.open_log(str(tmp_path / "link" / "log"))
+    assert os.listdir(tmp_path) == ["link"]
 
 
 @as_root
@@ -159,12 +182,12 @@ def test_directory_gets_its_mode_whatever_the_umask(tmp_path, mode):
 
 def test_private_directory_is_closed_and_shared_one_opened(tmp_path):
     private, shared, sticky = tmp_path / "p", tmp_path / "s", tmp_path / "t"
-    for path, mode in ((private, 0o755), (shared, 0o755), (sticky, 0o1777)):
+    for path, mode in ((private, 0o755), (shared, 0o755), (sticky, 0o777)):
         path.mkdir()
         path.chmod(mode)
     files.make_directory(str(private), 0o700)
     files.make_directory(str(shared), 0o777)
-    files.make_directory(str(sticky), 0o777)
+    files.make_directory(str(sticky), 0o1777)
     assert [mode_of(path) for path in (private, shared, sticky)] == [0o700, 0o777, 0o1777]
 
 
@@ -174,11 +197,9 @@ def test_symlinked_directory(tmp_path):
     link.symlink_to(real)
     with pytest.raises(FileRefusedError):
         files.make_directory(str(link), 0o700)
-    files.make_directory(str(link), 0o777)
-    assert mode_of(real) == 0o700, "the mode behind a symlink is not ours to change"
-    real.rmdir()
     with pytest.raises(FileRefusedError):
-        files.make_directory(str(link), 0o777)
+        files.make_directory(str(link), 0o1777)
+    assert mode_of(real) == 0o700, "the mode behind a symlink is not ours to change"
 
 
 @as_root
@@ -193,8 +214,11 @@ def test_foreign_directories(tmp_path):
         files.make_directory(str(path), 0o700)
     with pytest.raises(FileRefusedError):
         files.make_directory(str(link), 0o777)
-    files.make_directory(str(path), 0o777)
+    with pytest.raises(FileRefusedError, match="belongs to user"):
+        files.make_directory(str(path), 0o1777)
     assert mode_of(path) == 0o755
+    path.chmod(0o1777)
+    files.make_directory(str(path), 0o1777)
 
 
 def test_directory_path_taken_by_a_file(tmp_path):

@@ -7,9 +7,6 @@ import pytest
 from tests.support.waiting import wait_until
 from tunnel_tui.errors import FileRefusedError, LockHeldError
 from tunnel_tui.system import locks
-from tunnel_tui.system.files import open_shared
-
-FAR = 2**32 + 12345
 
 
 def times_open(path: str) -> int:
@@ -20,15 +17,6 @@ def times_open(path: str) -> int:
         except OSError:
             continue
     return links.count(os.path.realpath(path))
-
-
-@pytest.fixture
-def two_files(tmp_path):
-    path = str(tmp_path / "state")
-    descriptors = open_shared(path), open_shared(path)
-    yield descriptors
-    for descriptor in descriptors:
-        os.close(descriptor)
 
 
 def test_file_lock_has_one_holder_and_names_it(tmp_path):
@@ -103,53 +91,67 @@ def test_file_lock_refuses_a_symlink(tmp_path):
         locks.FileLock(str(tmp_path / "lock")).try_lock()
 
 
-def test_range_lock_excludes_another_open_file_of_the_same_process(two_files):
-    first, second = (locks.RangeLock(descriptor, FAR) for descriptor in two_files)
-    assert first.acquire()
-    assert not second.acquire(blocking=False)
-    started = time.monotonic()
-    assert not second.acquire(timeout=0.1)
-    assert 0.1 <= time.monotonic() - started < 5
+@pytest.fixture
+def place(tmp_path):
+    return locks.Locks(str(tmp_path / "data" / "locks"))
+
+
+def test_locks_are_private_and_leave_nothing_behind(place):
+    held = place.take(["a" * 32], 0)
+    assert held is not None
+    assert os.stat(place.directory).st_mode & 0o777 == 0o700
+    assert os.listdir(place.directory) == ["a" * 32]
+    assert place.take(["a" * 32], 0.02) is None
+    held.release()
+    assert os.listdir(place.directory) == []
+
+
+def test_the_first_free_one_of_several_is_taken(place):
+    first, second = (place.take(["slot-0", "slot-1"], 0) for _ in range(2))
+    assert [os.path.basename(lock.path) for lock in (first, second)] == ["slot-0", "slot-1"]
+    assert place.take(["slot-0", "slot-1"], 0) is None
     first.release()
-    assert second.acquire(timeout=5)
-    second.release()
-    assert os.fstat(two_files[0]).st_size == 0, "a lock beyond the end must not grow the file"
+    assert place.take(["slot-0", "slot-1"], 0) is not None
 
 
-def test_range_locks_of_different_offsets_do_not_meet(two_files):
-    first = locks.RangeLock(two_files[0], FAR)
-    before, after = (locks.RangeLock(two_files[1], FAR + step) for step in (-1, 1))
-    with first:
-        assert before.acquire(blocking=False)
-        assert after.acquire(blocking=False)
+def test_names_that_share_their_beginning_are_two(place):
+    assert place.take(["b" * 15 + "1" * 17], 0)
+    assert place.take(["b" * 15 + "2" * 17], 0)
 
 
-def test_range_lock_ends_with_its_file(tmp_path):
-    path = str(tmp_path / "state")
-    first, second = open_shared(path), open_shared(path)
-    assert locks.RangeLock(first, FAR).acquire()
-    os.close(open_shared(path))  # a POSIX lock would end here
-    assert not locks.RangeLock(second, FAR).acquire(blocking=False)
-    os.close(first)
-    assert locks.RangeLock(second, FAR).acquire(blocking=False)
-    os.close(second)
+@pytest.mark.parametrize("name", ["../out", "a/b", ".", "", "x" * 5000, "\udc80", "é"])
+def test_any_name_is_a_file_in_the_directory(place, name):
+    lock = place.take([name], 0)
+    assert lock is not None
+    assert os.path.dirname(lock.path) == place.directory
+    assert place.take([name], 0) is None
+    lock.release()
 
 
-def test_range_lock_without_limit_waits_until_it_is_free(two_files):
-    first, second = (locks.RangeLock(descriptor, FAR) for descriptor in two_files)
-    first.acquire()
-    thread = threading.Thread(target=second.acquire)
-    thread.start()
-    thread.join(0.05)
-    assert thread.is_alive()
-    first.release()
-    thread.join(10)
-    assert not thread.is_alive()
+def test_waiting_threads_come_one_after_the_other(place):
+    inside, most = 0, 0
+
+    def work():
+        nonlocal inside, most
+        for _ in range(20):
+            lock = place.take(["a"], 20)
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0)
+            inside -= 1
+            lock.release()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
 
 
-def test_release_of_a_lock_that_was_never_taken_takes_nothing_away(two_files):
-    first, second = (locks.RangeLock(descriptor, FAR) for descriptor in two_files)
-    with first:
-        assert not second.acquire(blocking=False)
-        second.release()
-        assert not second.acquire(blocking=False)
+def test_a_directory_that_is_a_symlink_is_refused(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "data" / "locks").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileRefusedError):
+        locks.Locks(str(tmp_path / "data" / "locks")).take(["a"], 0)

@@ -34,7 +34,8 @@ class World:
 
     def __init__(self, chance: float = 1.0) -> None:
         self.now = 1000.0
-        self.reviver = Reviver(lambda: self.now, lambda: chance)
+        self.is_started = True  # by us, and nobody has stopped it
+        self.reviver = Reviver(lambda: self.now, lambda: chance, lambda _: self.is_started)
         self.statuses: dict[str, TunnelStatus] = {}
         self.pid = 100
 
@@ -215,6 +216,30 @@ def test_what_somebody_stopped_is_not_started(world: World) -> None:
     world.run(10)
     world.put(SPEC, State.STOPPED)
     assert world.run(300, 1) == []
+
+
+def test_a_line_that_anybody_may_have_written_starts_nothing(world: World) -> None:
+    """Of a tunnel that was stopped on purpose, or never started."""
+    world.is_started = False
+    world.put(SPEC, State.DEAD, ReasonCode.KILLED)
+    assert world.run(300) == []
+    world.is_started = True
+    world.put(SPEC, State.RUNNING, pid=77)
+    world.is_started = False  # a stop, and at once a line with the pid that it had
+    world.put(SPEC, State.DEAD, ReasonCode.KILLED, pid=77)
+    assert world.run(300) == []
+
+
+def test_what_the_scripts_started_is_revived_where_it_was_seen_to_live(world: World) -> None:
+    world.is_started = False
+    world.put(SPEC, State.RUNNING, pid=77)
+    world.put(SPEC, State.DEAD, ReasonCode.KILLED, pid=78)
+    assert world.run(300) == []
+    world.put(SPEC, State.DEAD, ReasonCode.KILLED, pid=77)
+    assert len(world.run(3)) == 1
+    world.put(SPEC, State.STOPPED)
+    world.put(SPEC, State.DEAD, ReasonCode.KILLED, pid=77)
+    assert world.run(300) == []
 
 
 def test_a_revival_wants_the_entry_to_be_there_still(world: World) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -41,7 +42,7 @@ STRANGERS = [
     ({"Authorization": "Bearer wrong"}, 401),
     ({"Authorization": "Bearer "}, 401),
     ({"Authorization": f"Basic {KEY}"}, 401),
-    ({"Cookie": "tunnel_tui_0=9999999999.ab.cd"}, 401),
+    ({"Cookie": "tunnel-tui-0=9999999999.ab.cd"}, 401),
     (BEARER | {"Origin": "https://evil.example"}, 403),
     (BEARER | {"Origin": "null"}, 403),
     (BEARER | {"Origin": "http://127.0.0.1:1"}, 403),
@@ -131,7 +132,11 @@ async def test_the_public_address_of_a_proxy_is_ours(
         aiohttp.ClientSession() as client,
         client.post(server.url + "/login", data={"key": KEY}, allow_redirects=False) as response,
     ):
-        assert "Secure" in response.headers["Set-Cookie"]
+        cookie = response.headers["Set-Cookie"]
+        assert cookie.startswith(f"__Host-tunnel-tui-{port}=")
+        assert "Secure" in cookie
+        assert "Path=/" in cookie
+        assert "Domain" not in cookie
 
 
 async def test_a_thousand_wrong_keys_cost_nothing_noticeable(
@@ -175,17 +180,20 @@ async def test_a_wrong_key_waits_and_the_right_one_does_not(
     assert time.monotonic() - began > 0.5
 
 
-async def test_without_a_key_this_machine_is_served_and_other_sites_are_not(
+async def test_without_a_given_key_the_kept_one_opens_and_nothing_else(
     lab: Lab, make_server: Callable[..., WebServer]
 ) -> None:
     lab.home.write_config(as_yaml())
     server = make_server(variables={"API_KEY": ""})
-    assert server.lines("no-key")
-    assert (await ask(server, "GET", "/list"))[0] == 200
-    assert (await ask(server, "POST", "/stop", headers={"Origin": "https://evil.example"}))[
-        0
-    ] == 403
-    assert (await ask(server, "GET", "/", headers={"Host": "rebound.example"}))[0] == 403
+    assert (await ask(server, "GET", "/list"))[0] == 401
+    key = Path(server.key_file).read_text().strip()
+    kept = {"Authorization": f"Bearer {key}"}
+    assert (await ask(server, "GET", "/list", headers=kept))[0] == 200
+    evil = kept | {"Origin": "https://evil.example"}
+    assert (await ask(server, "POST", "/stop", headers=evil))[0] == 403
+    assert (await ask(server, "GET", "/", headers=kept | {"Host": "rebound.example"}))[0] == 403
+    assert key not in server.text
+    assert "token" not in server.text
 
 
 async def test_keys_are_inherited_by_nobody(

@@ -54,7 +54,7 @@ def _all(context: Context) -> list[TunnelSpec]:
     from tunnel_tui.observe.statefile import StateFile
     from tunnel_tui.supervise.family import registered
 
-    entries = StateFile(context.settings.state_file).read().entries
+    entries = StateFile.of(context.settings).read().entries
     running = {entry.hash for entry in entries if registered(entry)}
     return [s for s in context.config.tunnels if s.interactive and s.hash not in running]
 

@@ -26,6 +26,7 @@ def daemon(context: Context) -> int:
     """
     from tunnel_tui import __version__
     from tunnel_tui.cli.serve_child import take_server
+    from tunnel_tui.config.sshaccess import closed_files
     from tunnel_tui.supervise.watcher import Watcher
     from tunnel_tui.supervise.watchlog import DescriptorSink, WatchLog
     from tunnel_tui.system.told import Signals
@@ -37,6 +38,8 @@ def daemon(context: Context) -> int:
     with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         watcher.start()
         log.info("watching", version=__version__, pid=os.getpid(), begin=_begin(context).value)
+        for closed in closed_files(context.settings.ssh_config_file):
+            log.error("ssh-config", detail=str(closed), advice=closed.advice)
         if server is not None:
             server.start()
         why = _wait_for_end(signals, watcher, terminal)

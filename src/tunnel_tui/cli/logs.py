@@ -98,7 +98,7 @@ def log_files(context: Context) -> list[LogFile]:
     from tunnel_tui.observe.statefile import StateFile
 
     settings = context.settings
-    names = {e.hash: e.name for e in StateFile(settings.state_file).read().entries}
+    names = {e.hash: e.name for e in StateFile.of(settings).read().entries}
     names.update((spec.hash, spec.name) for spec in context.config.tunnels)
     files = []
     try:

@@ -74,6 +74,7 @@ ADOPT = Option("--adopt", "keep what runs (default outside a container)")
 KEEP = Option("--keep", "leave the tunnels running at the end")
 HOST = Option("--host", "address to listen at (default 127.0.0.1)", "", "ADDRESS")
 PORT = Option("--port", "port to listen at (default 8080)", "-p", "PORT")
+READ_ONLY = Option("--read-only", "show everything, change nothing")
 FOR = Option("--for", "running (default), starting, stopped, dead or interactive", "", "STATE")
 
 _SMART = (
@@ -224,8 +225,9 @@ COMMANDS: dict[str, Command] = {
         "more",
         "the app in a browser, and JSON for scripts",
         (),
-        (HOST, PORT),
-        "API_KEY holds the key, or several with commas; without one it serves only this machine.\n"
+        (HOST, PORT, READ_ONLY),
+        "API_KEY holds the key, or several with commas. Without it a key is made at the first\n"
+        "start and kept; on a terminal each start prints a link that opens the page once.\n"
         "Needs the extra [web]: pip install 'tunnel-tui[web]'.",
         resident=True,
     ),
@@ -251,7 +253,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "help": Command("help", "help_command", "more", "explain a command", ("[command]",)),
     "complete-tunnels": Command("completion", "tunnels", "", "tunnel names for completion"),
-    "web-app": Command("serve", "web_app", "", "the app of one browser session", resident=True),
+    "web-app": Command(
+        "serve", "web_app", "", "the app of one browser session", (), (READ_ONLY,), resident=True
+    ),
 }
 
 APP = Command("launch", "app", "", "open the app", resident=True)

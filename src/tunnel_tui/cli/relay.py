@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from tunnel_tui.supervise.command import Command
+from tunnel_tui.system.files import write_all
 from tunnel_tui.terminal.screen import Screen
 from tunnel_tui.terminal.session import PtySession
 
@@ -105,13 +106,7 @@ class _Relay:
         while data := self._session.read_ready():
             self._screen.feed(data)
             self._deadline = time.monotonic() + self._patience
-            _write_all(sys.stdout.fileno(), data)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+            write_all(sys.stdout.fileno(), data)
 
 
 def _end(session: PtySession) -> None:

@@ -9,13 +9,19 @@ from tunnel_tui.cli.report import report
 
 def validate(context: Context) -> int:
     """Print every mistake of the file at once, with its line; code 1 if any is fatal."""
+    from tunnel_tui.config.sshaccess import closed_files
     from tunnel_tui.config.sshconfig import check_hosts
     from tunnel_tui.config.validate import same_names
+    from tunnel_tui.model import Problem
 
     output, config = context.output, context.config
     warnings = [
         *same_names(config.file, config.tunnels),
         *check_hosts(config.file, config.tunnels, context.settings.ssh_config_file),
+        *(
+            Problem(config.file, 0, "", str(closed), "", closed.advice, fatal=False)
+            for closed in closed_files(context.settings.ssh_config_file)
+        ),
     ]
     if context.arguments.flag(JSON):
         problems = [problem_record(problem) for problem in (*config.problems, *warnings)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tunnel_tui.cli import codes
 from tunnel_tui.cli.context import Context
-from tunnel_tui.cli.registry import HOST, PORT
+from tunnel_tui.cli.registry import HOST, PORT, READ_ONLY
 from tunnel_tui.errors import TunnelTuiError
 
 if TYPE_CHECKING:
@@ -21,21 +21,28 @@ def serve(context: Context) -> int:
     """Serve until told to end; tunnels stay.
 
     Raises:
-        TunnelTuiError: the extra `[web]` is not installed, a variable is not understood, others
-            could connect and there is no key, or the port is in use.
+        TunnelTuiError: the extra `[web]` is not installed, a variable is not understood, the file
+            of the key cannot be trusted, or the port is in use.
     """
+    from tunnel_tui.web.keyfile import kept_key, key_file
     from tunnel_tui.web.options import forget_secrets, load_options
 
     _need_extra()
-    value = context.arguments.value
+    value, settings = context.arguments.value, context.settings
+    read_only = context.arguments.flag(READ_ONLY)
     options = load_options(context.environment, value(HOST), value(PORT))
-    settings = context.settings
+    options = options._replace(read_only=read_only)
+    if not options.keys:
+        options = options._replace(keys=(kept_key(settings),), key_file=key_file(settings))
     # Before anything else is started: tunnels live on, and their environment can be read.
     forget_secrets(os.environ)
     from tunnel_tui.supervise.watchlog import DescriptorSink, WatchLog
     from tunnel_tui.web import serve as server
 
-    server.serve(settings, options, _app_command(settings), WatchLog(DescriptorSink(1)))
+    command = [*_app_command(settings), *([READ_ONLY.long] if read_only else [])]
+    # A log that is kept may be read by others: the link is for a terminal only.
+    tell = context.output.write if context.output.watched else None
+    server.serve(settings, options, command, WatchLog(DescriptorSink(1)), tell)
     return codes.OK
 
 
@@ -46,7 +53,7 @@ def web_app(context: Context) -> int:
     threading.Thread(target=_end_with_server, name="server-watch", daemon=True).start()
     from tunnel_tui.tui.app import run
 
-    return run(context.settings)
+    return run(context.settings, read_only=context.arguments.flag(READ_ONLY))
 
 
 def _need_extra() -> None:

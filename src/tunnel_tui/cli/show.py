@@ -44,7 +44,7 @@ def _print_entry(context: Context, tunnel_hash: str) -> None:
     """Print the state file's line as it is, which is what scripts take apart."""
     from tunnel_tui.observe.statefile import StateFile
 
-    for entry in StateFile(context.settings.state_file).read().entries:
+    for entry in StateFile.of(context.settings).read().entries:
         if entry.hash == tunnel_hash:
             context.output.lines(("\t".join(safe(str(field)) for field in entry),))
 

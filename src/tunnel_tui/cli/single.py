@@ -160,5 +160,5 @@ def find(context: Context, text: str) -> TunnelSpec | TunnelEntry:
     from tunnel_tui.observe.statefile import StateFile
     from tunnel_tui.supervise.resolve import find_tunnel
 
-    entries = StateFile(context.settings.state_file).read().entries
+    entries = StateFile.of(context.settings).read().entries
     return find_tunnel(text, context.config.tunnels, entries)

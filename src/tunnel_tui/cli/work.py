@@ -33,7 +33,7 @@ def carry_out(
 def _registered(context: Context) -> dict[str, TunnelEntry]:
     from tunnel_tui.observe.statefile import StateFile
 
-    return {entry.hash: entry for entry in StateFile(context.settings.state_file).read().entries}
+    return {entry.hash: entry for entry in StateFile.of(context.settings).read().entries}
 
 
 def _difference(before: dict[str, TunnelEntry], after: dict[str, TunnelEntry]) -> list[Outcome]:

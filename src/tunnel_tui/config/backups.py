@@ -4,7 +4,10 @@ import os
 import re
 import time
 
+from tunnel_tui.errors import FileRefusedError
+from tunnel_tui.system.borrowed import rights_of_owner, who_bends
 from tunnel_tui.system.files import write_atomic
+from tunnel_tui.system.proc import user_name
 
 KEPT = 20
 
@@ -13,33 +16,36 @@ def backup(path: str, data: bytes) -> str:
     """Keep `data` in `backups/` beside the file and return where.
 
     Older copies of ours beyond the newest 20 go; files of other names (also those of the shell
-    scripts, which keep theirs in the same place) are left alone.
+    scripts, which keep theirs in the same place) are left alone. Root leaves in a directory of
+    another user what that user could have made, and as that user's.
 
     Raises:
+        FileRefusedError: `backups` is another user's.
         OSError: the directory or the copy cannot be written.
     """
-    real = os.path.realpath(path)
-    directory = os.path.join(os.path.dirname(real), "backups")
-    os.makedirs(directory, exist_ok=True)
+    with rights_of_owner(path):
+        real = os.path.realpath(path)
+        directory = os.path.join(os.path.dirname(real), "backups")
+        os.makedirs(directory, exist_ok=True)
+        owner = who_bends(directory)
+        if os.geteuid() == 0 and owner not in (None, who_bends(path)):
+            # The file is in a place such as /tmp.
+            raise FileRefusedError(
+                "file refused",
+                f"{directory}: it belongs to user {user_name(owner[0])}",
+                "look who put it there, and remove it",
+            )
+        return _keep(real, directory, data)
+
+
+def _keep(real: str, directory: str, data: bytes) -> str:
     stem, extension = os.path.splitext(os.path.basename(real))
     now = time.time_ns()
     stamp = time.strftime("%Y%m%d%H%M%S", time.localtime(now // 1_000_000_000))
     copy = os.path.join(directory, f"{stem}_{stamp}.{now // 1000 % 1_000_000:06d}{extension}")
-    status = os.stat(real)
-    write_atomic(copy, data, status.st_mode & 0o777)
-    for made in (directory, copy):
-        _give(made, status)
+    write_atomic(copy, data, os.stat(real).st_mode & 0o777)
     _prune(directory, stem, extension)
     return copy
-
-
-def _give(path: str, status: os.stat_result) -> None:
-    """Let the owner of the file own what root made beside it."""
-    if os.stat(path).st_uid == os.geteuid() != status.st_uid:
-        try:
-            os.chown(path, status.st_uid, status.st_gid)
-        except PermissionError:
-            pass
 
 
 def _prune(directory: str, stem: str, extension: str) -> None:

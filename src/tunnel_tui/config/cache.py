@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from tunnel_tui import __version__
+from tunnel_tui.errors import FileRefusedError
 from tunnel_tui.model import Direction, DirectionMode, TunnelSpec, digest_of
 from tunnel_tui.system import files
 
@@ -135,16 +136,28 @@ def _read(path: str) -> bytes:
 def _prepare(directory: str) -> bool:
     """Make the directory; False where that is somebody else's house.
 
-    With `sudo` the home may be that of the person who called: nothing of root's is left there.
+    With `sudo` the home may be that of the person who called: nothing of root's is left there, nor
+    where a link of that person's leads to.
     """
     missing = []
     there = os.path.abspath(directory)
     while not os.path.lexists(there):
         missing.append(there)
         there = os.path.dirname(there)
+    if os.geteuid() == 0 and _is_bent(there):
+        return False
     found = os.stat(there)
     if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
         return False
     for path in reversed(missing):
         os.mkdir(path, 0o700)
     return bool(missing) or not found.st_mode & 0o022
+
+
+def _is_bent(path: str) -> bool:
+    from tunnel_tui.system.borrowed import who_bends
+
+    try:
+        return who_bends(path) is not None
+    except FileRefusedError:
+        return True

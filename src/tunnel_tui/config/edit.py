@@ -24,6 +24,7 @@ from tunnel_tui.config.report import Report
 from tunnel_tui.config.wanted import Values, as_written, effective, says
 from tunnel_tui.errors import ConfigChangedError, ConfigError, UnknownTunnelError
 from tunnel_tui.model import TunnelSpec, digest_of
+from tunnel_tui.system.borrowed import rights_of_owner
 from tunnel_tui.system.files import write_atomic
 
 LOCK_TIMEOUT = 5.0
@@ -160,10 +161,8 @@ _Changer = Callable[[str, list[TunnelSpec]], _Change]
 
 
 def _edit(path: str, digest: str, *changes: _Changer) -> Edited:
-    directory = os.path.dirname(os.path.realpath(path))
     try:
-        os.makedirs(directory, exist_ok=True)
-        with _one_at_a_time(directory):
+        with rights_of_owner(path), _one_at_a_time(_make_directory(path)):
             data = _read(path, digest)
             before = parse_config(path, data or b"")
             if not before.valid:
@@ -181,6 +180,12 @@ def _edit(path: str, digest: str, *changes: _Changer) -> Edited:
         title = "the configuration could not be written"
         raise ConfigError(title, str(error), "check owner and mode of the directory") from error
     return Edited(after, tunnel, copy)
+
+
+def _make_directory(path: str) -> str:
+    directory = os.path.dirname(os.path.realpath(path))
+    os.makedirs(directory, exist_ok=True)
+    return directory
 
 
 def _read(path: str, digest: str) -> bytes | None:

@@ -91,7 +91,12 @@ def _unreadable(path: str, error: OSError) -> Config:
     if isinstance(error, FileNotFoundError):
         message, allowed = "does not exist", "create it, or name another with --config"
     elif isinstance(error, PermissionError):
+        from tunnel_tui.system.access import closed_at
+
+        closed = closed_at(path)
         message, allowed = "may not be read", "check its owner and its mode"
+        if closed is not None:
+            message, allowed = f"may not be read: {closed}", closed.advice
     else:
         message, allowed = error.strerror or str(error), "name a regular file"
     return Config(path, (), (Problem(path, 0, "", message, "", allowed),), "")

@@ -28,6 +28,7 @@ from tunnel_tui.config.nodes import (
 from tunnel_tui.config.parse import explain
 from tunnel_tui.config.report import Report
 from tunnel_tui.model import Problem
+from tunnel_tui.system.borrowed import rights_of_owner
 from tunnel_tui.system.files import write_atomic
 
 KNOWN = ("keys", "theme", "ascii", "bell", "watch", "attach_siblings")
@@ -89,8 +90,13 @@ def remember(path: str, key: str, value: str) -> None:
     """Set one key of the settings file; comments and all other lines stay.
 
     Raises:
-        OSError: it cannot be written.
+        OSError, FileRefusedError: it cannot be written.
     """
+    with rights_of_owner(path):
+        _remember(path, key, value)
+
+
+def _remember(path: str, key: str, value: str) -> None:
     text = _text(path)
     line = re.compile(rf"^{key}[ \t]*:(?:[^#\n \t]++|[ \t]++(?!#))*+([ \t]++#.*)?$", re.MULTILINE)
     new, found = line.subn(lambda match: f"{key}: {value}{match[1] or ''}", text, count=1)

@@ -39,11 +39,15 @@ def look_up(host: str, config_file: str | None = None, timeout: float = 5.0) -> 
         ConfigError: ssh is missing, too slow, or refuses its configuration.
     """
     chosen = ["-F", config_file] if config_file and os.path.exists(config_file) else []
-    return _read_settings(_run(["ssh", "-G", *chosen, "--", host], timeout))
+    return _read_settings(ask_ssh(["ssh", "-G", *chosen, "--", host], timeout))
 
 
-def _run(command: list[str], timeout: float) -> str:
-    """Run a command that asks nothing, in a session of its own, and return its output."""
+def ask_ssh(command: list[str], timeout: float) -> str:
+    """Run a command that asks nothing, in a session of its own, and return its output.
+
+    Raises:
+        ConfigError: ssh is missing, slower than `timeout` seconds, or refuses.
+    """
     import signal
     import subprocess
 

@@ -10,7 +10,7 @@ def clear_up(settings: Settings) -> None:
     from tunnel_tui.supervise.lifecycle import stop_tunnels
 
     hashes = {spec.hash for spec in load_config(settings.config_file).tunnels}
-    hashes |= {entry.hash for entry in StateFile(settings.state_file).read().entries}
+    hashes |= {entry.hash for entry in StateFile.of(settings).read().entries}
     if hashes:
         stop_tunnels(settings, sorted(hashes))
 

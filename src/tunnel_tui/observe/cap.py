@@ -1,10 +1,12 @@
 """Keeping a log bounded while others write to it: copied aside, then truncated in place."""
 
 import os
+import stat as stat_bits
 
 from tunnel_tui.observe.proof import proving_lines
 from tunnel_tui.observe.runs import start_of_run
 from tunnel_tui.observe.tail import open_for_reading
+from tunnel_tui.system.files import SAFE, open_log, write_all
 
 _BLOCK = 1024 * 1024
 _KEPT = 65536
@@ -17,7 +19,8 @@ def cap_log(path: str, limit: int) -> bool:
     The writers hold it open for appending, so it is truncated rather than renamed. Written back
     are the last whole lines, 64 KiB or a tenth of `limit`, and before them those that prove the
     current run: without these nobody could tell any more whether a remote forward stands. What is
-    written in the instant between may be lost.
+    written in the instant between may be lost. Only a log of ours is touched: others may put
+    there what they like, of any size and kind.
 
     Returns:
         True where the log was capped.
@@ -30,17 +33,20 @@ def cap_log(path: str, limit: int) -> bool:
     if source is None:
         return False
     try:
-        size = os.fstat(source).st_size
-        if size <= limit:
+        found = os.fstat(source)
+        size = found.st_size
+        if size <= limit or found.st_uid != os.geteuid() or found.st_nlink > 1:
             return False
-        _copy(source, max(0, size - 2 * limit), f"{path}.1")
-        writable = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        _copy(source, max(0, size - 2 * limit), size, f"{path}.1")
+        writable = os.open(path, os.O_WRONLY | os.O_APPEND | SAFE)
         try:
-            if os.fstat(writable).st_ino != os.fstat(source).st_ino:
+            now = os.fstat(writable)
+            same = (now.st_dev, now.st_ino) == (found.st_dev, found.st_ino)
+            if not same or not stat_bits.S_ISREG(now.st_mode):
                 return False
             kept = _essence(source, min(_KEPT, limit // 10))
             os.ftruncate(writable, 0)
-            _write(writable, kept)
+            write_all(writable, kept)
         finally:
             os.close(writable)
         return True
@@ -55,27 +61,17 @@ def _essence(source: int, most: int) -> bytes:
     """
     end = os.fstat(source).st_size
     begin = max(0, end - most)
-    last = os.pread(source, end - begin, begin)
-    last = last[last.find(b"\n") + 1 :] if b"\n" in last else b""
+    last = os.pread(source, end - begin, begin).partition(b"\n")[2]
     if start_of_run(last) >= 0:
         return last
     return proving_lines(source, end - len(last)) + last
 
 
-def _copy(source: int, offset: int, target: str) -> None:
-    from tunnel_tui.system.files import open_log
-
+def _copy(source: int, offset: int, end: int, target: str) -> None:
     copy = open_log(target, append=False)
     try:
-        os.ftruncate(copy, 0)
-        while block := os.pread(source, _BLOCK, offset):
+        while block := os.pread(source, min(_BLOCK, end - offset), offset):
             offset += len(block)
-            _write(copy, block)
+            write_all(copy, block)
     finally:
         os.close(copy)
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -5,6 +5,9 @@ import fcntl
 import os
 from typing import NamedTuple
 
+from tunnel_tui.errors import FileRefusedError
+from tunnel_tui.system.files import make_directory, open_private, open_regular
+
 LIMIT = 1024 * 1024
 """Bytes after which the older half of the journal is let go."""
 _DAY = 24 * 3600.0
@@ -48,9 +51,11 @@ class History:
         """
         import json
 
-        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(self.path, flags, 0o600)
+        try:
+            make_directory(os.path.dirname(self.path), 0o700)
+            fd = open_private(self.path, os.O_APPEND)
+        except FileRefusedError as error:
+            raise PermissionError(errno.EPERM, error.detail) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             data = os.pread(fd, 2 * LIMIT, 0)
@@ -106,8 +111,8 @@ class History:
 
     def _data(self) -> bytes:
         try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
+            fd = open_regular(self.path)
+        except (FileRefusedError, OSError):
             return b""
         try:
             return os.pread(fd, 2 * LIMIT, 0)

@@ -1,4 +1,9 @@
-"""Whose process is this: proof by command line, so that nothing of a stranger is ever signalled."""
+"""Whose process is this: proof, so that nothing of a stranger is ever signalled or shown as ours.
+
+The owner of a process is the kernel's word; its arguments are only what its owner says. Proof is
+both: it runs for ourselves or for root, and it carries the whole of what we (or the shell
+scripts) give a tunnel.
+"""
 
 import os
 import re
@@ -8,11 +13,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.model import DirectionMode, TunnelEntry, login_id
-from tunnel_tui.settings import DEFAULT_STATE_FILE, LOGIN_PREFIX
+from tunnel_tui.observe.tunnel_log import OWN_LOG
+from tunnel_tui.settings import DEFAULT_STATE_FILE, LOGIN_PREFIX, SOCKET_DIR_NAME
+from tunnel_tui.system import proc
 from tunnel_tui.system.proc import ProcessStat, command_line, pids, read_stat, scan, start_time
 
 PROGRAMS = frozenset({"ssh", "autossh"})
 _SHELLS = frozenset({"sh", "dash", "bash", "ash", "busybox", "env"})
+LOGIN_VARIABLE = "TUNNEL_LOGIN"
+"""Marks a login in its environment; `TUNNEL_HASH` would claim that it carries one tunnel only."""
 _TAG = "SetEnv=TUNNEL_HASH="
 _CARRIES_OPTION = "BbcDEeFIiJLlmOoPpQRSWw"
 """ssh(1): the options that take an argument; autossh(1) adds -M with one."""
@@ -70,12 +79,21 @@ def tag_of(argv: Sequence[str]) -> str | None:
     return None
 
 
-def is_ours(entry: TunnelEntry, argv: Sequence[str]) -> bool:
-    """Prove that a command line is the process that `entry` registered.
+def prove(entry: TunnelEntry, pid: int) -> tuple[str, ...] | None:
+    """Return the command line of the process that `entry` registered; None: `pid` is not it."""
+    if not proc.runs_for(pid, proc.trusted_users()):
+        return None
+    argv = command_line(pid)
+    return argv if argv and is_ours(entry, pid, argv) else None
 
-    It is ssh or autossh, and it carries the entry's tag; where it carries none, it is the login
-    of the entry's remote host, or (entries of the shell scripts) it has the same forward and the
-    same host.
+
+def is_ours(entry: TunnelEntry, pid: int, argv: Sequence[str]) -> bool:
+    """Tell whether a process of a trusted owner has the command line that `entry` registered.
+
+    It is ssh or autossh, and it carries the entry's tag. Where it carries none, it is the login
+    that we made for the entry's remote host, a master of the shell scripts, or an autossh of
+    theirs: with the same forward and host, and the tunnel's log as its output. What a person has
+    typed by hand is none of these.
     """
     if not program(argv):
         return False
@@ -83,10 +101,29 @@ def is_ours(entry: TunnelEntry, argv: Sequence[str]) -> bool:
     if tag is not None:
         return tag == entry.hash
     if is_login(entry.remote_host, argv):
-        return True
+        return variable(pid, LOGIN_VARIABLE) == entry.remote_host
     if argv[0].startswith("ssh: "):
-        return entry.hash in argv[0]
-    return _same_tunnel(entry, argv)
+        return _is_script_master(entry, argv[0])
+    return _same_tunnel(entry, argv) and _writes_log_of(entry, pid)
+
+
+def _is_script_master(entry: TunnelEntry, title: str) -> bool:
+    """Tell whether a master that ControlPersist has renamed is the one of a tunnel's own socket."""
+    path = title.removeprefix("ssh: ").removesuffix(" [mux]")
+    directory, name = os.path.split(path)
+    return name == entry.hash and os.path.basename(directory) == SOCKET_DIR_NAME
+
+
+def _writes_log_of(entry: TunnelEntry, pid: int) -> bool:
+    """Tell whether a process writes to a log of this tunnel, as the shell scripts have it do."""
+    for descriptor in (1, 2):
+        try:
+            path = os.readlink(f"/proc/{pid}/fd/{descriptor}").removesuffix(" (deleted)")
+        except OSError:
+            continue
+        if os.path.basename(path) == f"tunnel-{entry.hash}.log":
+            return True
+    return False
 
 
 def control_socket_of(argv: Sequence[str]) -> str:
@@ -127,7 +164,8 @@ def find_tagged(
         tag = tag_of(argv)
         if tag and only is not None and tag not in only:
             continue
-        if tag and program(argv) and (state_file is None or belongs_to(stat.pid, state_file)):
+        ours = tag and program(argv) and proc.runs_for(stat.pid, proc.trusted_users())
+        if tag and ours and (state_file is None or belongs_to(stat.pid, state_file)):
             found.append(OurProcess(stat, tag, argv))
         elif argv and time.time() - start_time(stat) > _SETTLED:
             _remember_stranger(key)
@@ -158,7 +196,10 @@ def belongs_to(pid: int, state_file: str) -> bool:
 
 
 def variable(pid: int, name: str) -> str | None:
-    """Read a variable of another process (proc(5), environ); "": not set; None: not readable."""
+    """Read a variable of another process (proc(5), environ); "": not set; None: not readable.
+
+    What it says is its owner's word: see first who that is.
+    """
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             data = b"\0" + file.read()
@@ -171,6 +212,11 @@ def variable(pid: int, name: str) -> str | None:
 def speaks(argv: Sequence[str]) -> bool:
     """True where the ssh was told to print the line that confirms the forward."""
     return "client_loop" in "\0".join(argv).partition("LogVerbose=")[2].partition("\0")[0]
+
+
+def has_own_stream(argv: Sequence[str]) -> bool:
+    """True where ssh logs to a file of its own, apart from banners and proxy programs."""
+    return ("E", OWN_LOG) in _options(tuple(argv))[0]
 
 
 def forwards_of(argv: Sequence[str]) -> list[tuple[str, str]]:

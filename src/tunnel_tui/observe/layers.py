@@ -1,17 +1,21 @@
 """The ladder of one tunnel: process, login, forward, far service, round trip."""
 
+import os
 import re
 
 from tunnel_tui.model import Layer, State, TunnelStatus
-from tunnel_tui.observe.tail import read_tail
 from tunnel_tui.observe.transport import Sockets, find_connection, traffic_of
+from tunnel_tui.observe.tunnel_log import open_own_log
 from tunnel_tui.settings import Settings
 
 PROBE_TIMEOUT = 1.0
 """Seconds that a far service has to answer."""
+_TAIL = 32 * 1024
 _QUIET = 0.3
 """Seconds after which a connection that was not closed counts as answered."""
-_AUTHENTICATED = re.compile(rb'^Authenticated to (\S++)[^\n"]* using "([^"\n]+)"', re.MULTILINE)
+_AUTHENTICATED = re.compile(
+    rb'^Authenticated to (\S{1,300})[^"\n]{0,300} using "([^"\n]{1,100})"', re.MULTILINE
+)
 
 
 def climb(settings: Settings, status: TunnelStatus) -> list[Layer]:
@@ -41,13 +45,25 @@ def _process(status: TunnelStatus) -> Layer:
 def _authenticated(settings: Settings, status: TunnelStatus, running: bool) -> Layer:
     if status.ssh_pid is None or status.state is State.DEAD:
         return Layer("authenticated", False if status.pid else None)
-    data = read_tail(settings.log_file(status.spec.hash), 32 * 1024)
+    data = _end_of_log(settings, status)
     data = data[max(0, data.rfind(b"]: starting ")) :]
     found = _AUTHENTICATED.search(data)
     if found is None:
         return Layer("authenticated", True if running else None)
     host, method = (part.decode("utf-8", "replace") for part in found.groups())
     return Layer("authenticated", True, f"{host} by {method}")
+
+
+def _end_of_log(settings: Settings, status: TunnelStatus) -> bytes:
+    fd = open_own_log(settings, status.spec.hash, status.pid or 0)
+    if fd is None:
+        return b""
+    try:
+        return os.pread(fd, _TAIL, max(0, os.fstat(fd).st_size - _TAIL))
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def _forward(settings: Settings, status: TunnelStatus, running: bool) -> Layer:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from tunnel_tui.model import Reason, ReasonCode, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import OurProcess
 from tunnel_tui.observe.pulse import beats
+from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.observe.runs import Run
 from tunnel_tui.observe.subject import Subject
 from tunnel_tui.observe.transport import Sockets
-from tunnel_tui.system.proc import ProcessStat, start_time
+from tunnel_tui.observe.tunnel_log import was_removed
+from tunnel_tui.system.proc import ProcessStat, owner, runs_for, start_time, trusted_users
 
 if TYPE_CHECKING:
     from tunnel_tui.observe.status import Observer
@@ -59,6 +61,8 @@ class Look:
                 stranger = found
         if entry is not None:
             return self._dead(spec, entry, stranger)
+        if missed := self._missed(spec):
+            return self._dead(spec, missed, None)
         if orphan := self._orphan(spec):
             from tunnel_tui.observe import reasons
 
@@ -67,6 +71,18 @@ class Look:
         if spec.interactive:
             return TunnelStatus(spec, State.INTERACTIVE)
         return TunnelStatus(spec, State.STOPPED, reason=self._not_started(spec))
+
+    def _missed(self, spec: TunnelSpec) -> TunnelEntry | None:
+        """Find a tunnel that was started and not stopped, and that no line tells of any more.
+
+        Its line was removed by somebody. The shell scripts do so when they stop a tunnel, and
+        delete its log too.
+        """
+        settings = self.observer.settings
+        record = read_record(settings, spec.hash)
+        if record is None or was_removed(settings, spec.hash):
+            return None
+        return TunnelEntry.of(spec, record.pid)
 
     def _not_started(self, spec: TunnelSpec) -> Reason | None:
         """Tell why the last start came to nothing; None: there was none, or the log is gone."""
@@ -112,7 +128,7 @@ class Look:
         if not isinstance(found, Subject) or not found.login or not found.forward.listens_here:
             return None
         found.find_ssh()
-        return entry if found.stands_by_sockets(self.sockets)[0] else None
+        return entry if found.listens(self.sockets) else None
 
     def _scan(self) -> None:
         if not self._scanned:
@@ -139,6 +155,9 @@ class Look:
             return status._replace(reason=reason, ssh_pid=orphan.stat.pid, since=None)
         if past.reason is not None:
             return status
+        user = _foreign_owner(stranger)
+        if stranger is not None and user:
+            return status._replace(reason=reasons.foreign(stranger.pid, user))
         if stranger is not None:
             return status._replace(reason=reasons.stranger(entry.pid, stranger.comm))
         if spec.interactive:
@@ -148,19 +167,21 @@ class Look:
     def _alive(self, spec: TunnelSpec, subject: Subject) -> TunnelStatus:
         self.watched.add(subject.pid)
         ssh = subject.find_ssh()
-        run = self.observer.reader(spec.hash).read(ssh.pid if ssh else 0, subject.forward)
+        run = self.observer.reader(spec.hash).read(
+            ssh.pid if ssh else 0, subject.forward, subject.log_holder
+        )
         if ssh is None:
             return self._starting(spec, subject, run)
         self.watched.add(ssh.pid)
         if subject.frozen and not subject.login:
             return self._starting(spec, subject, run)
+        stands, confirmed = self._stands(subject, run)
+        if not stands:
+            return self._starting(spec, subject, run)
         if (told := subject.told) and told[:3] == (id(spec), id(run), self.boot):
             known = told[3]
             assert isinstance(known, TunnelStatus)
             return self._with_traffic(known, subject)
-        stands, confirmed = self._stands(subject, run)
-        if not stands:
-            return self._starting(spec, subject, run)
         # A login may be older than what rides on it: a tunnel is up since it was attached.
         since = self.observer.past(spec, subject.forward).begun if subject.login else None
         status = TunnelStatus(
@@ -187,10 +208,13 @@ class Look:
         """Tell whether the forward stands, and whether that is certain."""
         if subject.login:
             return self._rides(subject), True
+        if subject.forward.listens_here:
+            return subject.listens(self.sockets) and not run.refused, True
         if subject.speaks and run.known:
-            return run.stands, True
+            # Without a stream of its own a banner or a proxy program may have said it.
+            return run.stands, subject.has_own_stream
         # Started by the shell scripts, or the log is lost.
-        return subject.stands_by_sockets(self.sockets)
+        return subject.is_connected(self.sockets), False
 
     def _rides(self, subject: Subject) -> bool:
         """Tell whether a login answers and holds this forward.
@@ -200,12 +224,12 @@ class Look:
         """
         if not subject.answers():
             return False
-        return not subject.forward.listens_here or subject.stands_by_sockets(self.sockets)[0]
+        return not subject.forward.listens_here or subject.listens(self.sockets)
 
     def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
         from tunnel_tui.observe import reasons
 
-        past = self.observer.past(spec, subject.forward)
+        past = self.observer.past(spec, subject.forward, subject.log_holder)
         reason: Reason | None = past.reason
         if run.partial:
             reason = reasons.partly_bound(run.partial, spec)
@@ -238,6 +262,14 @@ class Look:
             since=past.down_since or start_time(subject.stat),
             reconnects=max(0, run.starts - 1),
         )
+
+
+def _foreign_owner(stat: ProcessStat | None) -> str:
+    """Name the user of a process that neither we nor root run; "" for any other."""
+    if stat is None or runs_for(stat.pid, trusted_users()):
+        return ""
+    found = owner(stat.pid)
+    return found[1] if found else ""
 
 
 def _ask(path: str) -> int | None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tunnel_tui.model import Reason, TunnelSpec
-from tunnel_tui.observe.reasons import attempts_of, begins_run, find_reason, succeeded
+from tunnel_tui.observe.reasons import ENDED, attempts_of, begins_run, find_reason, succeeded
+from tunnel_tui.ssh.client_config import SshClient
 
 _STAMP = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) ")
-_ENDED = ("ssh exited", "; autossh exiting", "received signal to exit")
 
 
 class Past(NamedTuple):
@@ -35,7 +35,12 @@ class Past(NamedTuple):
 
 
 def tell(
-    lines: Sequence[str], spec: TunnelSpec | None = None, *, remote: bool | None = None
+    lines: Sequence[str],
+    spec: TunnelSpec | None = None,
+    *,
+    remote: bool | None = None,
+    others: Sequence[str] = (),
+    client: SshClient | None = None,
 ) -> Past:
     """Read the story from the last lines of a log, oldest first (`find_reason` explains)."""
     attempts = attempts_of(lines)
@@ -45,11 +50,11 @@ def tell(
     before = sum(
         any("]: starting ssh (count " in line for line in part) for part in attempts[: last + 1]
     )
-    ends = [stamp(line) for part in since for line in part if any(w in line for w in _ENDED)]
+    ends = [stamp(line) for part in since for line in part if any(w in line for w in ENDED)]
     starts = [stamp(line) for part in since for line in part if "]: starting " in line]
     first = ends if last >= 0 else starts
     return Past(
-        find_reason(lines, spec, remote=remote),
+        find_reason(lines, spec, remote=remote, others=others, client=client),
         last >= 0,
         _trying(attempts),
         begun - before,
@@ -61,7 +66,7 @@ def tell(
 
 def _trying(attempts: Sequence[Sequence[str]]) -> bool:
     last = attempts[-1] if attempts else ()
-    return not any(word in line for line in last for word in _ENDED)
+    return not any(word in line for line in last for word in ENDED)
 
 
 def stamp(line: str) -> float | None:

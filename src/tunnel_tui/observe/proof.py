@@ -42,7 +42,8 @@ def proving_lines(fd: int, end: int) -> bytes:
 
 def _proof_in(data: bytes) -> list[bytes]:
     """List the first lines that confirm a forward or take it back, in their order."""
-    found = {at for words in (*_PROOF, *VOID) for at in islice(_lines_with(data, words), _MOST)}
+    found = {at for words in _PROOF for at in islice(_lines_with(data, words), _MOST)}
+    found |= {match.start() for match in islice(VOID.finditer(data), _MOST)}
     ends = ((at, data.find(b"\n", at) + 1 or len(data)) for at in sorted(found)[:_MOST])
     return [data[at:end] for at, end in ends]
 

@@ -2,8 +2,8 @@
 
 Nearly all tunnels that anybody looks at are an autossh of ours with its ssh. The ssh has said in
 the log which process it is; where that very process lives as the child of the registered one, and
-the registered one has our command line, nothing else needs to be asked. Whatever is different in
-any way goes the long way (`Observer.prove`), which is slower and knows all cases.
+the registered one runs for us with our command line, nothing else needs to be asked. Whatever is
+different in any way goes the long way (`Observer.prove`), which is slower and knows all cases.
 """
 
 import os
@@ -11,10 +11,12 @@ import os
 from tunnel_tui.model import DirectionMode, Forward, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.runs import RunReader
 from tunnel_tui.observe.subject import Subject
-from tunnel_tui.system.proc import HAS_PROC, raw_command_line, read_stat
+from tunnel_tui.observe.tunnel_log import OWN_LOG
+from tunnel_tui.system.proc import HAS_PROC, raw_command_line, read_stat, runs_for, trusted_users
 
 _RUNS = "RSDI"
 """proc(5): runs, sleeps, waits for a disk, idles. What is stopped or traced goes the long way."""
+_OWN_STREAM = b"\0-E\0%b\0" % OWN_LOG.encode()
 _TAG = b"SetEnv=TUNNEL_HASH="
 
 
@@ -30,9 +32,9 @@ def by_word(
         return None
     command = raw_command_line(entry.pid)
     forward = _carried(command, entry.hash, spec, mode)
-    if forward is None:
+    if forward is None or not runs_for(entry.pid, trusted_users()):
         return None
-    tail = reader.look()
+    tail = reader.look(entry.pid)
     ssh = read_stat(tail.speaker()) if tail else None
     if tail is None or ssh is None or ssh.ppid != entry.pid or ssh.state not in _RUNS:
         return None
@@ -53,7 +55,8 @@ def _carried(
         return None
     if b"\0-o\0%b%b\0" % (_TAG, os.fsencode(tunnel_hash)) not in rest:
         return None
-    if b"client_loop" not in rest.partition(b"LogVerbose=")[2].partition(b"\0")[0]:
+    verbose = rest.partition(b"LogVerbose=")[2].partition(b"\0")[0]
+    if _OWN_STREAM not in rest or b"client_loop" not in verbose:
         return None
     forward = spec.forward(mode)
     end = f"\0{forward.kind.value}\0{forward.argument}\0--\0{spec.remote_host}\0"

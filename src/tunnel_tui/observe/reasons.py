@@ -5,12 +5,14 @@ from real failures; `tests/process/test_observe_reasons.py` makes each failure a
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from tunnel_tui.model import Reason, ReasonCode, TunnelSpec
-from tunnel_tui.observe.patterns import PATTERNS, Pattern
+from tunnel_tui.observe import advice
+from tunnel_tui.observe.patterns import LINE, PATTERNS, Pattern, compiled
 from tunnel_tui.observe.sanitise import sanitise
+from tunnel_tui.ssh.client_config import SshClient
 
 _OUR_START = re.compile(r"\d{4}/\d\d/\d\d \S+ tunnel-tui\[\d+\]: starting ")
 _SSH_START = "]: starting ssh (count "
@@ -22,34 +24,45 @@ _NOISE = re.compile(
     r"\[\d{4}-\d\d-\d\d |Disconnected from|channel \d+: open failed)"
 )
 _VERBOSE = re.compile(
-    r"^(?:debug\d: )?[\w.-]+\.c:\w+\(\):\d+ \([^)]*pid=\d+\): "
-    r"(?=send disconnect|Received disconnect)",
-    re.MULTILINE,
+    r"^(?:debug\d: )?[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \([^)]{0,200}pid=\d{1,9}\): "
+    r"(?=send disconnect|Received disconnect|Remote: )"
 )
-"""What LogVerbose puts in front of an error of the functions that it names (see `probe`)."""
+"""What LogVerbose puts in front of a message of the functions that it names (see `probe`)."""
 _EXIT_STATUS = re.compile(r"ssh exited (?:prematurely )?with (?:error )?status (\d+)")
 _EXIT_SIGNAL = re.compile(r"ssh exited on signal (\d+)")
+ENDED = ("ssh exited", "; autossh exiting", "received signal to exit")
+"""What autossh says when an attempt is over."""
 _TOLD_TO_END = re.compile(r"received signal to exit \((\d+)\)")
 
 
 def find_reason(
-    lines: Sequence[str], spec: TunnelSpec | None = None, *, remote: bool | None = None
+    lines: Sequence[str],
+    spec: TunnelSpec | None = None,
+    *,
+    remote: bool | None = None,
+    others: Sequence[str] = (),
+    client: SshClient | None = None,
 ) -> Reason | None:
     """Find the last meaningful failure of the last run in the lines of a log.
 
     Args:
         lines: the end of the log, oldest first, sanitised.
-        spec: fills host and port into the advice.
+        spec: fills its host into the advice.
         remote: True for `-R`, which stands only when the server has answered; None: unknown.
+        others: the end of what a proxy program or the ssh of a jump host said.
+        client: knows the files and hosts that an advice may name; None: it names none.
 
     Returns:
         None where the last run has no failure (yet).
     """
     for attempt in reversed(attempts_of(lines)):
         stood = _after_success(attempt, remote)
-        reason = _of_attempt(attempt[stood:], spec)
+        # What others said belongs to the last attempt that is over.
+        over = _is_over(attempt)
+        reason = _of_attempt(attempt[stood:], spec, others if over else (), client)
         if reason is not None or stood:
             return reason
+        others = () if over else others
     return None
 
 
@@ -110,6 +123,24 @@ def orphaned(pid: int, orphan: int) -> Reason:
     )
 
 
+def foreign(pid: int, user: str) -> Reason:
+    """Make the reason of an entry whose process another user runs: it proves nothing."""
+    return Reason(
+        ReasonCode.NOT_OURS,
+        f"runs as user {user}, not ours",
+        f"pid {pid} is left alone; whoever wrote it into the state file is not this tunnel",
+    )
+
+
+def removed() -> Reason:
+    """Make the reason of a tunnel that ended while somebody took away its line or its log."""
+    return Reason(
+        ReasonCode.KILLED,
+        "process gone, and somebody removed its log or its entry",
+        "start it again; see who may write to the state file and the log directory",
+    )
+
+
 def stranger(pid: int, command: str) -> Reason:
     """Make the reason of an entry whose pid now belongs to somebody else."""
     return Reason(
@@ -162,32 +193,93 @@ def _last_run(lines: Sequence[str]) -> Sequence[str]:
     return [line.rstrip("\r") for line in lines[begin:]]
 
 
-def _of_attempt(lines: Sequence[str], spec: TunnelSpec | None) -> Reason | None:
-    text = _VERBOSE.sub("", "\n".join(lines))
-    best: tuple[Pattern, re.Match[str]] | None = None
+def _of_attempt(
+    lines: Sequence[str], spec: TunnelSpec | None, others: Sequence[str], client: SshClient | None
+) -> Reason | None:
+    said = [_VERBOSE.sub("", line[:LINE], count=1) for line in lines]
+    heard = [line[:LINE] for line in others]
+    found = _best_match(said, heard)
+    if found is None:
+        return _from_autossh("\n".join(said), heard)
+    reason = _make(*found, said, spec, client)
+    if reason.code is ReasonCode.JUMP_FAILED:
+        return _of_the_way(reason, heard or said, spec)
+    return reason
+
+
+def _is_over(attempt: Sequence[str]) -> bool:
+    """Tell whether the ssh of an attempt has ended, as far as autossh was there to say so."""
+    if not any(_SSH_START in line for line in attempt):
+        return True
+    return any(words in line for line in attempt for words in ENDED)
+
+
+def _best_match(
+    lines: Sequence[str], others: Sequence[str] = ()
+) -> tuple[Pattern, re.Match[str]] | None:
+    """Find the most telling failure in lines; of equals the last."""
+    text = "\n".join(lines)
+    best: tuple[tuple[int, int], Pattern, re.Match[str]] | None = None
     for pattern in PATTERNS:
-        match = _last_match(pattern, text)
-        if match is None:
+        if pattern.needs not in text:
             continue
-        weight = (pattern.rank, match.start())
-        if best is None or weight > (best[0].rank, best[1].start()):
-            best = pattern, match
-    if best is not None:
-        return best[0].reason(best[1], text, spec)
-    return _from_autossh(text)
+        where = [*others, *lines] if pattern.unlogged else lines
+        for number, line in enumerate(reversed(where)):
+            if not any(word in line for word in pattern.words):
+                continue
+            match = compiled(pattern.expression).search(line)
+            if match is not None:
+                weight = (pattern.rank, -number)
+                if best is None or weight > best[0]:
+                    best = weight, pattern, match
+                break
+    return None if best is None else best[1:]
 
 
-def _last_match(pattern: Pattern, text: str) -> re.Match[str] | None:
-    if not any(word in text for word in pattern.words):
-        return None
-    found = None
-    for match in re.finditer(pattern.expression, text, re.MULTILINE):
-        found = match
-    return found
+def _make(
+    pattern: Pattern,
+    match: re.Match[str],
+    lines: Sequence[str],
+    spec: TunnelSpec | None,
+    client: SshClient | None,
+) -> Reason:
+    quoted = {name: shorten(value or "") for name, value in match.groupdict().items()}
+    return Reason(
+        pattern.code,
+        _fill(pattern.text, quoted),
+        _fill(pattern.advice, advice.words(pattern.advice, lines, spec, client)),
+        match.string.strip()[:300],
+    )
 
 
-def _from_autossh(text: str) -> Reason | None:
-    """Read what autossh says where ssh itself said nothing."""
+def _of_the_way(reason: Reason, others: Sequence[str], spec: TunnelSpec | None) -> Reason:
+    """Say what is wrong on the way to a host, as far as the hop or the proxy program says so.
+
+    They are strangers: their words tell a lasting failure, which no repetition may burn, from a
+    passing one, and are quoted in the text.
+    """
+    said = [_VERBOSE.sub("", line, count=1) for line in others]
+    found = _best_match([line for line in said if not any(words in line for words in _OF_OURS)])
+    if found is None:
+        return reason
+    inner = _make(*found, said, spec, None)
+    if inner.code is ReasonCode.JUMP_FAILED:
+        return reason if reason.text == inner.text else inner._replace(advice=reason.advice)
+    code = inner.code if not inner.transient else ReasonCode.JUMP_FAILED
+    return reason._replace(code=code, text=f"{reason.text}: {inner.text}", evidence=inner.evidence)
+
+
+_OF_OURS = ("UNKNOWN port 65535", "kex_exchange_identification")
+"""What the tunnel's own ssh says when the way to its host is cut: it tells nothing of the cause."""
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    # Not str.format: values may contain braces.
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], ""), template)
+
+
+def _from_autossh(text: str, others: Sequence[str]) -> Reason | None:
+    """Read what autossh says where ssh itself said nothing that is known."""
     if match := _TOLD_TO_END.search(text):
         return _with_evidence(killed(_signal_name(int(match[1]))), match)
     if match := _EXIT_SIGNAL.search(text):
@@ -195,7 +287,7 @@ def _from_autossh(text: str) -> Reason | None:
         reason = killed(name)._replace(text=f"ssh was killed by {name}")
         return _with_evidence(reason, match)
     if match := _EXIT_STATUS.search(text):
-        words = last_words(text.split("\n"))
+        words = last_words(text.split("\n")) or last_words(others)
         if words is not None:
             return words
         if match[1] == "0":
@@ -222,8 +314,12 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def shorten(value: str) -> str:
+    """Cut what is quoted of others to the length that a line of the screen can take."""
+    return value if len(value) <= 80 else f"{value[:79]}…"
+
+
 def _shorten(line: str) -> str:
     from tunnel_tui.observe.logs import split_line
 
-    text = split_line(line)[2].strip()
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    return shorten(split_line(line)[2].strip())

@@ -4,28 +4,30 @@ Only the end of a log is read; a log that has grown is read on from where it was
 """
 
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from tunnel_tui.model import Forward
-from tunnel_tui.observe.heldlog import held_log, open_held_log
-from tunnel_tui.observe.tail import open_for_reading
-from tunnel_tui.settings import LOG_CAP
+from tunnel_tui.observe.tunnel_log import open_old_copy, open_own_log
+from tunnel_tui.settings import LOG_CAP, Settings
 
 TAIL = 4096
 BLOCK = 256 * 1024
 OVERLAP = 512
 _AUTOSSH_START = b"]: starting ssh (count "
 _OUR_START = b" tunnel-tui["
-VOID = (
-    b"open failed: administratively prohibited",
-    b"remote forward failure for: listen",
-    b" not responding.",
-    b" closed by remote host.",
-    b"Transferred: sent ",
-    b"Broken pipe",
+VOID = re.compile(
+    rb"^(?:debug\d: )?(?:[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \([^)\n]{0,300}\): )?("
+    rb"channel \d+: open failed: administratively prohibited"
+    rb"|remote forward failure for: listen"
+    rb"|Timeout, server \S{1,300} not responding\."
+    rb"|Connection to \S{1,300} closed by remote host\."
+    rb"|Transferred: sent "
+    rb"|[\w:() ]{1,64}: Broken pipe)",
+    re.MULTILINE,
 )
-"""Printed after the success line, each means that the forward no longer stands."""
+"""What ssh prints after the success line when the forward no longer stands."""
 
 _SPOKEN = (
     b"): Entering interactive session.",
@@ -53,7 +55,12 @@ class Run(NamedTuple):
     @property
     def stands(self) -> bool:
         """True where the forward is confirmed and nothing takes it back."""
-        return self.confirmed and not self.void and not self.partial
+        return self.confirmed and not self.refused
+
+    @property
+    def refused(self) -> bool:
+        """True where ssh says that the forward does not stand, or stands in part."""
+        return bool(self.void or self.partial)
 
 
 def success_lines(pid: int, forward: Forward) -> tuple[bytes, ...]:
@@ -92,19 +99,19 @@ class Tail(NamedTuple):
 class RunReader:
     """Reads one tunnel's log and remembers how far."""
 
-    __slots__ = ("_asked", "_astray", "_key", "_run", "_seen", "path")
+    __slots__ = ("_asked", "_key", "_run", "_seen", "_settings", "hash")
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, settings: Settings, tunnel_hash: str) -> None:
+        self.hash = tunnel_hash
+        self._settings = settings
         self._seen = (0, 0, 0, 0)  # device, inode, size, mtime
         self._key: tuple[bytes, ...] = ()
         self._asked: tuple[int, Forward] | None = None
-        self._astray = 0  # the ssh whose log no longer has its name
         self._run = Run()
 
-    def look(self) -> Tail | None:
-        """Read the end of the log alone; None where there is none."""
-        fd = open_for_reading(self.path)
+    def look(self, holder: int) -> Tail | None:
+        """Read the end of the log alone; None where there is none. `holder` as for `read`."""
+        fd = open_own_log(self._settings, self.hash, holder)
         if fd is None:
             return None
         try:
@@ -124,50 +131,40 @@ class RunReader:
         if found is not None:
             self._seen, self._key, self._asked, self._run = tail.seen, key, (pid, forward), found
 
-    def read(self, pid: int, forward: Forward) -> Run:
-        """Say what the log says of ssh `pid`; pid 0: only the attempts are counted."""
-        status = self._find(pid)
-        if status is None:
-            self._seen = (0, 0, 0, 0)
-            self._key = ()
-            self._run = Run()
+    def read(self, pid: int, forward: Forward, holder: int) -> Run:
+        """Say what the log says of ssh `pid`; pid 0: only the attempts are counted.
+
+        Args:
+            pid: the ssh that carries the forward.
+            forward: what it was told to carry.
+            holder: a live process of the tunnel, which writes to this log (`open_own_log`).
+        """
+        fd = open_own_log(self._settings, self.hash, holder)
+        if fd is None:
+            self._seen, self._key, self._run = (0, 0, 0, 0), (), Run()
             return self._run
+        try:
+            return self._read(fd, pid, forward)
+        except OSError:
+            return Run()
+        finally:
+            os.close(fd)
+
+    def _read(self, fd: int, pid: int, forward: Forward) -> Run:
+        status = os.fstat(fd)
         seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         asked = self._asked
         if seen == self._seen and asked and asked[0] == pid and asked[1] is forward:
             return self._run
         self._asked = (pid, forward)
         key = success_lines(pid, forward)
-        fd = open_held_log(pid) if self._astray else open_for_reading(self.path)
-        if fd is None:
-            return Run()
-        try:
-            grown = seen[:2] == self._seen[:2] and seen[2] > self._seen[2] and key == self._key
-            if grown and self._run.confirmed:
-                self._run = self._read_on(fd, self._seen[2], seen[2], key[0])
-            else:
-                self._run = self._read_back(fd, seen[2], key[0])
-        except OSError:
-            return Run()
-        finally:
-            os.close(fd)
+        grown = seen[:2] == self._seen[:2] and seen[2] > self._seen[2] and key == self._key
+        if grown and self._run.confirmed:
+            self._run = self._read_on(fd, self._seen[2], seen[2], key[0])
+        else:
+            self._run = self._read_back(fd, seen[2], key[0])
         self._seen, self._key = seen, key
         return self._run
-
-    def _find(self, pid: int) -> os.stat_result | None:
-        """Look where ssh `pid` writes: at the log's name, unless that is gone or says nothing."""
-        try:
-            named = os.lstat(self.path)
-        except OSError:
-            named = None
-        known = self._run.known and self._astray != pid
-        same = named is not None and (named.st_dev, named.st_ino) == self._seen[:2]
-        held = None if not pid or (known and same) else held_log(pid)
-        if held is not None and (named is None or not os.path.samestat(held, named)):
-            self._astray = pid
-            return held
-        self._astray = 0
-        return named
 
     def _read_on(self, fd: int, start: int, end: int, success: bytes) -> Run:
         void = self._run.void
@@ -195,8 +192,8 @@ class RunReader:
         return self._in_old_copy(fd, end, success) if position == 0 else _in_head(fd, end, success)
 
     def _in_old_copy(self, fd: int, end: int, success: bytes) -> Run:
-        """Look into `<path>.1`, where capping has put what the log had before."""
-        old = open_for_reading(f"{self.path}.1")
+        """Look into the old copy, where capping has put what the log had before."""
+        old = open_old_copy(self._settings, self.hash)
         if old is None:
             return Run()
         try:
@@ -283,10 +280,8 @@ def _count(data: bytes, start: int) -> int:
 
 
 def _void(data: bytes) -> str:
-    for words in VOID:
-        if words in data:
-            return _line_with(data, words.strip())
-    return ""
+    found = VOID.search(data)
+    return _line_with(data[found.start() :], found[1]) if found else ""
 
 
 def _line_with(data: bytes, words: bytes) -> str:

@@ -3,38 +3,46 @@
 The file lives in a sticky `/tmp` and several users write it. Therefore nobody renames over it and
 nobody opens it with O_CREAT (`fs.protected_regular` refuses that even to root): it is opened as it
 is, locked, compared with its path, read, and written over in place.
+
+Whoever may open it may hold its lock. So what keeps our own programs apart is a lock of our own,
+in a private directory; the file's lock is taken too, where that takes but a moment.
 """
 
-import errno
 import fcntl
 import os
-import stat as stat_bits
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tunnel_tui.errors import FileRefusedError, LockHeldError, StateFileError
 from tunnel_tui.model import TunnelEntry
 from tunnel_tui.observe.statebytes import (
+    MAX_LINES,
+    NO_ROOM,
+    Content,
+    is_strange,
+    lock_shared,
     lock_whole,
+    no_lock,
     open_state,
+    open_to_read,
     read_all,
     refused,
     write_over,
 )
 from tunnel_tui.observe.stateline import format_line, parse_line, parse_text
-from tunnel_tui.system.files import current
+from tunnel_tui.system.files import SAFE, current, open_private
 
 if TYPE_CHECKING:
-    from tunnel_tui.system.locks import RangeLock
+    from tunnel_tui.settings import Settings
 
 READ_LOCK_TIMEOUT = 1.0
-"""Seconds a reader waits for writers before it reads without the lock."""
+"""Seconds a reader waits for our own writers before it reads all the same."""
 WRITE_LOCK_TIMEOUT = 10.0
-"""Seconds a writer waits before it gives up."""
-_HASH_LOCKS = 1 << 32
-_SLOT_LOCKS = 1 << 62
+"""Seconds a writer waits for another of our own before it gives up."""
+SLOT = "slot-"
+"""What the locks of start slots begin with."""
+_TRIES = 20
 
 
 class StateRead(NamedTuple):
@@ -45,7 +53,8 @@ class StateRead(NamedTuple):
         malformed: lines that cannot be acted on: wrong columns, pid below 2, binary rubbish.
         duplicates: the earlier lines of hashes that are there twice.
         exists: False where there is no file.
-        problem: why the file could not be read ("" if it could): a symlink, a directory, no right.
+        problem: why the file could not be read ("" if it could): a symlink, a directory, no right;
+            or that not all of it was.
     """
 
     entries: tuple[TunnelEntry, ...] = ()
@@ -56,50 +65,61 @@ class StateRead(NamedTuple):
 
 
 class StateFile:
-    """The protocol of the shared file. Instances are cheap and hold no file open."""
+    """The protocol of the shared file. Instances are cheap and hold no file open.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        path: the file.
+        lock_dir: a private directory for the locks of our own; "": only to read.
+    """
+
+    def __init__(self, path: str, lock_dir: str = "") -> None:
         self.path = path
-        self._last: tuple[bytes, StateRead] = (b"", StateRead(exists=True))
+        self.lock_dir = lock_dir
+        self._last: tuple[Content, StateRead] = (Content(b""), StateRead(exists=True))
+
+    @classmethod
+    def of(cls, settings: "Settings") -> "StateFile":
+        """Return the state file of these settings, with its locks."""
+        return cls(settings.state_file, settings.lock_dir)
 
     def read(self) -> StateRead:
-        """Read under a shared lock. Never raises: what is wrong is in the answer.
+        """Read it. Never raises: what is wrong is in the answer.
 
-        A reader that does not get the lock within READ_LOCK_TIMEOUT reads all the same: anybody
-        may hold the lock of a file that everybody may open.
+        Who holds a lock is not waited for longer than READ_LOCK_TIMEOUT.
         """
         try:
-            data = self._read_bytes()
+            content = self._read_bytes()
         except FileNotFoundError:
             return StateRead()
         except OSError as error:
             return StateRead(exists=True, problem=f"{self.path}: {error.strerror or error}")
         except FileRefusedError as error:
             return StateRead(exists=True, problem=str(error))
-        return self._parsed(data)
+        return self._parsed(content)
 
-    def _parsed(self, data: bytes) -> StateRead:
-        if data == self._last[0]:
+    def _parsed(self, content: Content) -> StateRead:
+        if content == self._last[0]:
             return self._last[1]
-        entries, malformed = parse_text(data.decode("utf-8", "surrogateescape"))
+        entries, malformed = parse_text(content.text)
         # By place: equal lines are one and the same entry.
         last = {entry.hash: place for place, entry in enumerate(entries)}
         kept: list[TunnelEntry] = []
         duplicates: list[TunnelEntry] = []
         for place, entry in enumerate(entries):
             (kept if last[entry.hash] == place else duplicates).append(entry)
-        found = StateRead(tuple(kept), tuple(malformed), tuple(duplicates), exists=True)
-        self._last = (data, found)
+        problem = "" if content.complete else _limits(self.path)
+        found = StateRead(tuple(kept), tuple(malformed), tuple(duplicates), True, problem)
+        self._last = (content, found)
         return found
 
     def entries_of(self, tunnel_hash: str) -> tuple[TunnelEntry, ...]:
         """Return what `read` says of one tunnel; where it is not in the file, without parsing."""
         try:
-            data = self._read_bytes()
+            content = self._read_bytes()
         except (OSError, FileRefusedError):
             return ()
-        known = tunnel_hash.encode("utf-8", "surrogateescape") in data
-        entries = self._parsed(data).entries if known else ()
+        known = tunnel_hash.encode("utf-8", "surrogateescape") in content.data
+        entries = self._parsed(content).entries if known else ()
         return tuple(entry for entry in entries if entry.hash == tunnel_hash)
 
     def update(
@@ -109,6 +129,8 @@ class StateFile:
         keep_malformed: bool = True,
     ) -> list[TunnelEntry]:
         """Change the entries under the exclusive lock and return what is in the file now.
+
+        Of a file that is too long (`read_all`) the rest goes, with all lines that are no entries.
 
         Args:
             change: gets all entries (duplicates included), returns all that shall be there.
@@ -121,15 +143,15 @@ class StateFile:
         """
         with self._locked() as fd:
             old = read_all(fd)
-            entries, malformed = parse_text(old.decode("utf-8", "surrogateescape"))
+            entries, malformed = parse_text(old.text)
             wanted = list(change(list(entries)))
             lines = [format_line(entry) for entry in wanted]
-            if keep_malformed:
+            if keep_malformed and old.complete:
                 lines += malformed
             text = "".join(f"{line}\n" for line in lines)
             new = text.encode("utf-8", "surrogateescape")
-            if new != old:
-                write_over(fd, old, new, self.path)
+            if new != old.data or not old.complete:
+                write_over(fd, old.data, new, self.path)
             return wanted
 
     def put(self, entry: TunnelEntry) -> None:
@@ -152,8 +174,9 @@ class StateFile:
     def _append(self, tunnel_hash: str, line: str) -> bool:
         """Add a line where nothing has to make room for it; False: `update` has to do it."""
         with self._locked() as fd:
-            old = read_all(fd)
-            if tunnel_hash.encode("ascii") in old or not (old.endswith(b"\n") or not old):
+            old, complete = read_all(fd)
+            known = tunnel_hash.encode("ascii") in old
+            if known or not complete or not (old.endswith(b"\n") or not old):
                 return False
             new = line.encode("utf-8", "surrogateescape")
             write_over(fd, old, old + new, self.path, len(old))
@@ -183,33 +206,27 @@ class StateFile:
         self.update(lambda _: [], keep_malformed=False)
 
     @contextmanager
-    def opened(self) -> Iterator["StateFile"]:
-        """Keep the file open for many locks of one thread, one after the other.
-
-        Raises:
-            FileRefusedError, StateFileError: see `update`.
-        """
-        fd = open_state(self.path)
-        try:
-            yield _OpenStateFile(self.path, fd)
-        finally:
-            os.close(fd)
-
-    @contextmanager
     def lock_tunnel(self, tunnel_hash: str, timeout: float) -> Iterator["StateFile"]:
         """Hold the start/stop lock of one tunnel: one at a time, across processes and threads.
 
-        Yields:
-            The same file, cheaper to use in this thread while the lock is held; it must not
-            lock the same tunnel again (the descriptor has that lock, and would lose it).
-
         Raises:
             LockHeldError: somebody else held it for `timeout` seconds.
-            FileRefusedError, StateFileError: see `update`.
+            FileRefusedError, StateFileError: the lock cannot be made, or the file not be written.
         """
-        holder = "another start or stop of this tunnel"
-        with self._range((_tunnel_lock(tunnel_hash),), timeout, holder) as fd:
-            yield _OpenStateFile(self.path, fd)
+        self._check()
+        with self._lock([tunnel_hash], timeout, "another start or stop of this tunnel"):
+            yield self
+
+    def _check(self) -> None:
+        """See that the file can be written: who starts or stops must hear of it before.
+
+        A stranger who took its place must not keep anybody from stopping a tunnel.
+        """
+        try:
+            os.close(open_state(self.path))
+        except (FileRefusedError, StateFileError):
+            if not is_strange(self.path):
+                raise
 
     @contextmanager
     def lock_slot(self, limit: int, timeout: float) -> Iterator[None]:
@@ -217,133 +234,102 @@ class StateFile:
 
         Raises:
             LockHeldError: no slot became free within `timeout` seconds.
-            FileRefusedError, StateFileError: see `update`.
+            FileRefusedError, StateFileError: the lock cannot be made.
         """
-        slots = [_SLOT_LOCKS + number for number in range(max(1, limit))]
-        with self._range(slots, timeout, f"{limit} other starts"):
+        slots = [f"{SLOT}{number}" for number in range(max(1, limit))]
+        with self._lock(slots, timeout, f"{limit} other starts"):
             yield
 
     @contextmanager
-    def _range(self, offsets: Iterable[int], timeout: float, holder: str) -> Iterator[int]:
-        deadline = time.monotonic() + timeout
-        pause = 0.005
-        while True:
-            # A descriptor of its own: the lock belongs to the open file, so threads exclude
-            # each other too.
-            fd = open_state(self.path)
-            lock = None
-            try:
-                lock = _first_free(fd, offsets)
-                if lock is not None and current(fd, self.path):
-                    yield fd
-                    return
-            finally:
-                if lock is not None:
-                    lock.release()
-                os.close(fd)
-            if time.monotonic() >= deadline:
-                raise LockHeldError("The tunnel is busy", f"waited {timeout:g} s for {holder}")
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.05)
+    def _lock(self, names: Sequence[str], timeout: float, holder: str) -> Iterator[None]:
+        from tunnel_tui.system.locks import Locks  # of no use to those who only read
 
-    def _read_bytes(self) -> bytes:
-        while True:
-            # Not O_RDWR: the scripts leave the file behind with mode 644.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-            try:
-                fd = os.open(self.path, flags)
-            except OSError as error:
-                if error.errno == errno.ELOOP:
-                    raise refused(self.path, "it is a symbolic link") from None
-                raise
-            try:
-                if not stat_bits.S_ISREG(os.fstat(fd).st_mode):
-                    raise refused(self.path, "it is not a regular file")
-                locked = lock_whole(fd, fcntl.LOCK_SH, READ_LOCK_TIMEOUT)
-                if current(fd, self.path) or not locked:
-                    return read_all(fd)
-            finally:
-                os.close(fd)
+        if not self.lock_dir:
+            raise ValueError(f"{self.path}: no place for locks was given")
+        try:
+            lock = Locks(self.lock_dir).take(names, timeout)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise no_lock(self.lock_dir, error) from error
+            yield  # nothing can be started either, and a stop must go on
+            return
+        if lock is None:
+            raise LockHeldError("The tunnel is busy", f"waited {timeout:g} s for {holder}")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _read_bytes(self) -> Content:
+        with self._our_turn(fcntl.LOCK_SH, READ_LOCK_TIMEOUT):
+            for last in (False,) * _TRIES + (True,):
+                fd = open_to_read(self.path)
+                try:
+                    lock_shared(fd, fcntl.LOCK_SH, self.path)
+                    if last or current(fd, self.path):
+                        return read_all(fd)
+                finally:
+                    os.close(fd)
+        raise AssertionError("unreachable")
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        deadline = time.monotonic() + WRITE_LOCK_TIMEOUT
-        while True:
-            fd = open_state(self.path)
-            try:
-                if not lock_whole(fd, fcntl.LOCK_EX, deadline - time.monotonic()):
-                    raise StateFileError(
-                        "The state file is locked",
-                        f"{self.path} has been held for {WRITE_LOCK_TIMEOUT:g} s",
-                        f"see who holds it: fuser -v {self.path}",
-                    )
-                if current(fd, self.path):
-                    yield fd
-                    return
-            finally:
-                os.close(fd)
-
-
-class _OpenStateFile(StateFile):
-    """The same through a descriptor that somebody holds open, as long as it is the same file.
-
-    flock(2) and the range locks of fcntl(2) know nothing of each other.
-    """
-
-    def __init__(self, path: str, fd: int) -> None:
-        super().__init__(path)
-        self._fd = fd
+        with self._our_turn(fcntl.LOCK_EX, WRITE_LOCK_TIMEOUT) as ours:
+            if not ours:
+                raise StateFileError(
+                    "The state file is locked",
+                    f"a program of yours has held {self._turn} for {WRITE_LOCK_TIMEOUT:g} s",
+                    f"see who holds it: fuser -v {self._turn}",
+                )
+            for _ in range(_TRIES):
+                fd = open_state(self.path)
+                try:
+                    lock_shared(fd, fcntl.LOCK_EX, self.path)
+                    if current(fd, self.path):
+                        yield fd
+                        return
+                finally:
+                    os.close(fd)
+            raise refused(self.path, "somebody replaces it again and again")
 
     @contextmanager
-    def lock_tunnel(self, tunnel_hash: str, timeout: float) -> Iterator[StateFile]:
-        lock = _first_free(self._fd, (_tunnel_lock(tunnel_hash),))
+    def _our_turn(self, kind: int, timeout: float) -> Iterator[bool]:
+        """Wait until none of our own programs is in the way; False: one still is."""
+        fd = self._open_turn(kind)
+        if fd is None:
+            yield True
+            return
         try:
-            if lock is not None and current(self._fd, self.path):
-                yield self
-                return
+            yield lock_whole(fd, kind, timeout)
         finally:
-            if lock is not None:
-                lock.release()
-        # Somebody else's for the moment, or another file by now.
-        with super().lock_tunnel(tunnel_hash, timeout) as state:
-            yield state
+            os.close(fd)
 
-    def _read_bytes(self) -> bytes:
-        locked = lock_whole(self._fd, fcntl.LOCK_SH, READ_LOCK_TIMEOUT)
-        try:
-            if current(self._fd, self.path):
-                return read_all(self._fd)
-        finally:
-            if locked:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
-        return super()._read_bytes()
+    @property
+    def _turn(self) -> str:
+        return os.path.join(self.lock_dir, "state")
 
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        if lock_whole(self._fd, fcntl.LOCK_EX, WRITE_LOCK_TIMEOUT):
+    def _open_turn(self, kind: int) -> int | None:
+        """Open the file of our own lock around changes; None: there is none to be had."""
+        if not self.lock_dir:
+            return None
+        if kind == fcntl.LOCK_SH:
             try:
-                if current(self._fd, self.path):
-                    yield self._fd
-                    return
-            finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
-        with super()._locked() as fd:
-            yield fd
+                return os.open(self._turn, os.O_RDONLY | SAFE)
+            except OSError:  # nobody has written yet, or not with this directory
+                return None
+        from tunnel_tui.system.locks import Locks
+
+        try:
+            Locks(self.lock_dir).make()
+            return open_private(self._turn)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise no_lock(self.lock_dir, error) from error
+            return None
 
 
-def _tunnel_lock(tunnel_hash: str) -> int:
-    """Say which byte stands for a tunnel."""
-    try:
-        return _HASH_LOCKS + int(tunnel_hash[:15], 16)
-    except ValueError:
-        return _HASH_LOCKS + int.from_bytes(tunnel_hash.encode("utf-8", "replace")[:7], "big")
-
-
-def _first_free(fd: int, offsets: Iterable[int]) -> "RangeLock | None":
-    from tunnel_tui.system.locks import RangeLock  # of no use to those who only read
-
-    for offset in offsets:
-        lock = RangeLock(fd, offset)
-        if lock.acquire(blocking=False):
-            return lock
-    return None
+def _limits(path: str) -> str:
+    return (
+        f"{path} is too long for what it is for: only its first and its last"
+        f" {MAX_LINES // 2:,} lines are read"
+    )

@@ -6,12 +6,18 @@ from tunnel_tui.model import TunnelEntry, parse_endpoint
 
 MAX_PID = 1 << 22
 """The kernel's own limit, PID_MAX_LIMIT (proc(5), pid_max)."""
+MAX_LENGTH = 16 * 1024
+"""Characters of a line that says anything."""
 _HEX = frozenset("0123456789abcdef")
 
 
-@lru_cache(maxsize=2048)
 def parse_line(line: str) -> TunnelEntry | None:
     """Read one line of the state file; None where it cannot be acted on."""
+    return _parse(line) if len(line) <= MAX_LENGTH else None
+
+
+@lru_cache(maxsize=2048)
+def _parse(line: str) -> TunnelEntry | None:
     fields = line.split("\t")
     if len(fields) != 7:
         return None

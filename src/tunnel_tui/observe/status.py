@@ -5,20 +5,22 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Forward, Layer, State, TunnelEntry, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.identity import OurProcess, find_tagged, is_ours
+from tunnel_tui.observe.identity import OurProcess, find_tagged, prove
 from tunnel_tui.observe.look import Look
 from tunnel_tui.observe.quick import by_word
 from tunnel_tui.observe.runs import RunReader
 from tunnel_tui.observe.statefile import StateFile, StateRead
 from tunnel_tui.observe.subject import Subject
 from tunnel_tui.observe.tail import read_tail
+from tunnel_tui.observe.tunnel_log import open_own_log
 from tunnel_tui.settings import Settings
-from tunnel_tui.system.proc import ProcessStat, command_line, read_stat
+from tunnel_tui.system.proc import ProcessStat, read_stat
 
 if TYPE_CHECKING:
     from tunnel_tui.observe.past import Past
 
 _PAST_BYTES = 32 * 1024
+_OTHERS_BYTES = 4 * 1024
 
 
 class Observer:
@@ -33,7 +35,7 @@ class Observer:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.state = StateRead()
-        self._file = StateFile(settings.state_file)
+        self._file = StateFile.of(settings)
         self._subjects: dict[tuple[str, int], Subject] = {}
         self._readers: dict[str, RunReader] = {}
         self._pasts: dict[str, tuple[tuple[int, int, int], Past]] = {}
@@ -117,8 +119,8 @@ class Observer:
         stat = read_stat(entry.pid)
         if stat is None or not stat.alive:
             return None
-        argv = command_line(entry.pid)
-        if not argv or not is_ours(entry, argv):
+        argv = prove(entry, entry.pid)
+        if argv is None:
             return stat
         known = Subject.of(stat, argv, spec, self.settings.direction_mode)
         self._subjects[key] = known
@@ -128,28 +130,44 @@ class Observer:
         """Return the reader of a tunnel's log."""
         reader = self._readers.get(tunnel_hash)
         if reader is None:
-            reader = RunReader(self.settings.log_file(tunnel_hash))
+            reader = RunReader(self.settings, tunnel_hash)
             self._readers[tunnel_hash] = reader
         return reader
 
-    def past(self, spec: TunnelSpec, forward: Forward) -> "Past":
-        """Read the story from the end of a tunnel's log; remembered until the log changes."""
+    def past(self, spec: TunnelSpec, forward: Forward, holder: int = 0) -> "Past":
+        """Read the story from the end of a tunnel's log; remembered until the log changes.
+
+        Args:
+            spec: the tunnel.
+            forward: what it carries.
+            holder: a live process of it; 0: there is none.
+        """
         # Only a tunnel that does not stand has a story: the patterns are compiled for it alone.
         from tunnel_tui.observe.past import Past, tell
-        from tunnel_tui.observe.sanitise import LINE_LIMIT, sanitise
+        from tunnel_tui.ssh.client_config import SshClient
 
-        path = self.settings.log_file(spec.hash)
+        fd = open_own_log(self.settings, spec.hash, holder)
+        if fd is None:
+            return Past()
         try:
-            status = os.lstat(path)
+            status = os.fstat(fd)
+            seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+            cached = self._pasts.get(spec.hash)
+            if cached is not None and cached[0] == seen:
+                return cached[1]
+            data = os.pread(fd, _PAST_BYTES, max(0, status.st_size - _PAST_BYTES))
         except OSError:
             return Past()
-        seen = (status.st_ino, status.st_size, status.st_mtime_ns)
-        cached = self._pasts.get(spec.hash)
-        if cached is not None and cached[0] == seen:
-            return cached[1]
-        text = read_tail(path, _PAST_BYTES).decode("utf-8", "replace")
-        lines = [sanitise(line.removesuffix("\r"), LINE_LIMIT) for line in text.split("\n")]
-        found = tell(lines, spec, remote=not forward.listens_here)
+        finally:
+            os.close(fd)
+        others = read_tail(self.settings.stderr_file(spec.hash), _OTHERS_BYTES)
+        found = tell(
+            _lines(data),
+            spec,
+            remote=not forward.listens_here,
+            others=_lines(others),
+            client=SshClient(self.settings, spec),
+        )
         self._pasts[spec.hash] = (seen, found)
         return found
 
@@ -193,3 +211,10 @@ class Observer:
             for gone in self._readers.keys() - hashes:
                 del self._readers[gone]
                 self._pasts.pop(gone, None)
+
+
+def _lines(data: bytes) -> list[str]:
+    from tunnel_tui.observe.sanitise import LINE_LIMIT, sanitise
+
+    text = data.decode("utf-8", "replace")
+    return [sanitise(line.removesuffix("\r"), LINE_LIMIT) for line in text.split("\n")]

@@ -3,9 +3,16 @@
 import time
 
 from tunnel_tui.model import DirectionMode, Forward, Traffic, TunnelSpec
-from tunnel_tui.observe.identity import control_socket_of, forwards_of, is_login, program, speaks
+from tunnel_tui.observe.identity import (
+    control_socket_of,
+    forwards_of,
+    has_own_stream,
+    is_login,
+    program,
+    speaks,
+)
 from tunnel_tui.observe.pulse import FROZEN, beats
-from tunnel_tui.observe.transport import Sockets, find_connection, holds_listener, traffic_of
+from tunnel_tui.observe.transport import Sockets, find_connection, find_listener, traffic_of
 from tunnel_tui.system.proc import ProcessStat, children, read_stat
 
 _ANSWER_LASTS = 2.0
@@ -24,6 +31,7 @@ class Subject:
         forward: what its command line really carries.
         login: the control socket of a login that several tunnels share; "" for anything else.
         speaks: its ssh was told to print when the forward stands.
+        has_own_stream: what it prints comes where no server or proxy program can write.
         ssh: the ssh that carries the forward, as of the last `find_ssh`.
         frozen: SIGSTOP holds that ssh (or, while there is none, its autossh): nothing passes.
         told: what the last status rested on, and that status.
@@ -32,11 +40,13 @@ class Subject:
     __slots__ = (
         "_answered",
         "_connection",
+        "_listener",
         "_seek_pause",
         "_sought",
         "_stat",
         "forward",
         "frozen",
+        "has_own_stream",
         "is_autossh",
         "login",
         "pid",
@@ -55,17 +65,20 @@ class Subject:
         login: str = "",
         is_autossh: bool = True,
         speaks: bool = True,
+        has_own_stream: bool = True,
     ) -> None:
         self.pid = pid
         self.forward = forward
         self.login = login
         self.is_autossh = is_autossh
         self.speaks = speaks
+        self.has_own_stream = has_own_stream
         self.ssh = ssh
         self.frozen = stat is not None and stat.state == FROZEN
         self.told: tuple[object, ...] | None = None
         self._stat = stat
         self._connection: int | None = None
+        self._listener = 0
         self._sought, self._seek_pause = float("-inf"), _SEEK_FIRST
         self._answered = float("-inf")
 
@@ -81,6 +94,7 @@ class Subject:
             login=control_socket_of(argv) if is_login(spec.remote_host, argv) else "",
             is_autossh=program(argv) == "autossh",
             speaks=speaks(argv),
+            has_own_stream=has_own_stream(argv),
         )
 
     @property
@@ -103,6 +117,7 @@ class Subject:
                 self.frozen = state == FROZEN
                 return True
             self.ssh = self._connection = self.told = None
+            self._listener = 0
             self._sought, self._seek_pause = float("-inf"), _SEEK_FIRST
         state = beats(self._stat) if self._stat is not None else ""
         self.frozen = state == FROZEN
@@ -122,17 +137,17 @@ class Subject:
                 self.frozen = stat.state == FROZEN
         return self.ssh
 
-    def stands_by_sockets(self, sockets: Sockets) -> tuple[bool, bool]:
-        """Judge without a success line: (the forward stands, that is certain).
-
-        `-L`: ssh listens only once it is logged in. `-R`: its connection stands, which says
-        nothing of what the far end made of the forward.
-        """
+    def listens(self, sockets: Sockets) -> bool:
+        """Tell whether its ssh holds the listener of `-L`: the kernel says so, nobody else."""
         if self.ssh is None:
-            return False, False
-        if self.forward.listens_here:
-            return holds_listener(self.ssh.pid, self.forward, sockets), True
-        return find_connection(self.ssh.pid, sockets) is not None, False
+            return False
+        if not self._listener or not sockets.listens(self._listener, self.forward):
+            self._listener = find_listener(self.ssh.pid, self.forward, sockets)
+        return self._listener != 0
+
+    def is_connected(self, sockets: Sockets) -> bool:
+        """Tell whether its ssh has a connection, which says nothing of a forward with `-R`."""
+        return self.ssh is not None and find_connection(self.ssh.pid, sockets) is not None
 
     def answers(self) -> bool:
         """Ask the master of a login whether it answers; a frozen one carries no traffic."""
@@ -157,6 +172,11 @@ class Subject:
             self._seek_pause = _SEEK_FIRST if self._connection else later
             found = traffic_of(self._connection, sockets) if self._connection else None
         return found
+
+    @property
+    def log_holder(self) -> int:
+        """The process that shows the tunnel's log; 0: a login, which writes to none."""
+        return 0 if self.login else self.pid
 
     def pids(self) -> tuple[int, ...]:
         """List its process and its ssh."""

@@ -1,7 +1,7 @@
 """The sockets of an ssh: is its listener there, does its connection stand, how fast is it?"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Forward, Traffic
@@ -23,6 +23,7 @@ class Sockets:
         self._few: Mapping[int, TcpSocket] | None = None
         self._listening: Mapping[int, TcpSocket] | None = None
         self._connected: Mapping[int, TcpSocket] | None = None
+        self._paths: dict[int, str] | None = None
 
     @property
     def listening(self) -> "Mapping[int, TcpSocket]":
@@ -41,6 +42,20 @@ class Sockets:
 
             self._connected = tcp_sockets(False)
         return self._connected
+
+    def listens(self, inode: int, forward: Forward) -> bool:
+        """Tell whether a socket listens where a forward begins."""
+        if forward.listener.path:
+            return self.is_at(inode, forward.listener.path)
+        found = self.listening.get(inode)
+        return found is not None and found.local[1] == forward.listener.port
+
+    def is_at(self, inode: int, path: str) -> bool:
+        """Tell whether a Unix socket was bound to a path (proc(5), net/unix)."""
+        if self._paths is None:
+            self._paths = dict(_unix_sockets())
+        # ssh binds a temporary name and renames it: the kernel still shows that name.
+        return self._paths.get(inode, "").startswith(os.path.expanduser(path))
 
     def connection(self, inode: int) -> "TcpSocket | None":
         """Look one connection up."""
@@ -73,16 +88,18 @@ def socket_descriptors(pid: int) -> tuple[int, ...]:
     return tuple(inodes)
 
 
-def holds_listener(pid: int, forward: Forward, sockets: Sockets) -> bool:
-    """Tell whether ssh `pid` itself listens where the forward begins (`-L`)."""
-    inodes = socket_descriptors(pid)
+def find_listener(pid: int, forward: Forward, sockets: Sockets) -> int:
+    """Find the inode of a socket with which ssh `pid` itself listens where `-L` begins; 0: none.
+
+    ssh listens only once it is logged in, so this proves the login as well. Where its
+    descriptors may not be read (root's ssh), a listener of root's on that port is taken for it.
+    """
+    inodes: Iterable[int] = socket_descriptors(pid)
     if forward.listener.path:
-        return _holds_path(inodes, forward.listener.path)
-    port = forward.listener.port
-    return any(
-        (found := sockets.listening.get(inode)) is not None and found.local[1] == port
-        for inode in inodes
-    )
+        return next((inode for inode in inodes if sockets.is_at(inode, forward.listener.path)), 0)
+    if not inodes and not os.access(f"/proc/{pid}/fd", os.R_OK):
+        inodes = [inode for inode, found in sockets.listening.items() if found.uid == 0]
+    return next((inode for inode in inodes if sockets.listens(inode, forward)), 0)
 
 
 def find_connection(pid: int, sockets: Sockets) -> int | None:
@@ -106,18 +123,12 @@ def traffic_of(inode: int, sockets: Sockets) -> Traffic | None:
     return None if found is None else Traffic(found.rtt, found.acked, found.received)
 
 
-def _holds_path(inodes: tuple[int, ...], path: str) -> bool:
-    wanted = set(inodes)
-    resolved = os.path.expanduser(path)
+def _unix_sockets() -> Iterator[tuple[int, str]]:
     try:
         with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as table:
             for line in table:
                 fields = line.rstrip("\n").split(None, 7)
-                # ssh binds a temporary name and renames it: the kernel still shows that name.
-                if len(fields) != 8 or not fields[7].startswith(resolved):
-                    continue
-                if fields[6].isdigit() and int(fields[6]) in wanted:
-                    return True
+                if len(fields) == 8 and fields[6].isdigit():
+                    yield int(fields[6]), fields[7]
     except OSError:
-        pass
-    return False
+        return

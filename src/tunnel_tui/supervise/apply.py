@@ -28,7 +28,7 @@ def plan_changes(settings: Settings, specs: Sequence[TunnelSpec]) -> Plan:
 
     return make_plan(
         specs,
-        StateFile(settings.state_file).read().entries,
+        StateFile.of(settings).read().entries,
         lambda entry: registered(entry) is not None,
         same,
         lambda spec: has_login(spec.remote_host),

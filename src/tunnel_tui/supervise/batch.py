@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 
 from tunnel_tui.errors import InteractiveTunnelError, LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec
@@ -81,9 +81,7 @@ class _Batch:
         self._again = again
         self._asked = asked
         self._commands: dict[int, Command] = {}
-        self._state = StateFile(settings.state_file)
-        self._opened: StateFile | None = None
-        self._files = ExitStack()
+        self._state = StateFile.of(settings)
         self._specs = specs
         self._progress = progress
         self._wait = min(wait, CONFIRM_TIMEOUT)
@@ -96,7 +94,7 @@ class _Batch:
 
     def run(self) -> list[Outcome]:
         try:
-            with closing(self._slots), self._files:
+            with closing(self._slots):
                 if self._specs:
                     self._start_all()
             while self._pending and self._wait > 0 and not self._cancelled():
@@ -150,7 +148,7 @@ class _Batch:
                 again=self._again,
                 asked=self._asked,
                 command=self._command(number),
-                state=self._file(),
+                state=self._state,
             )
             if started is None:
                 self._done(number, outcome)
@@ -165,11 +163,6 @@ class _Batch:
         finally:
             if slot is not None:
                 leave(slot)
-
-    def _file(self) -> StateFile:
-        if self._opened is None:
-            self._opened = self._files.enter_context(self._state.opened())
-        return self._opened
 
     def _command(self, number: int) -> Command | None:
         """Return the command of a tunnel; None: it cannot be made, and `launch` will say why.

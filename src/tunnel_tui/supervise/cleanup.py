@@ -1,9 +1,11 @@
 """Putting right what crashes, other programs and torn writes left behind; every act is reported."""
 
+import os
 from collections.abc import Sequence
 
 from tunnel_tui.errors import LockHeldError
 from tunnel_tui.model import Outcome, State, TunnelEntry, TunnelSpec
+from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
 from tunnel_tui.settings import Settings
@@ -11,7 +13,7 @@ from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
 from tunnel_tui.supervise.revive import AGAIN
 from tunnel_tui.supervise.settling import settle_logins, unlink_stale_sockets
-from tunnel_tui.supervise.stopping import delete_log
+from tunnel_tui.supervise.traces import delete_traces
 from tunnel_tui.supervise.watchlock import watcher_state
 from tunnel_tui.system import proc
 from tunnel_tui.system.proc import ProcessStat
@@ -35,7 +37,7 @@ def clean_up(settings: Settings, specs: Sequence[TunnelSpec]) -> list[Outcome]:
     Raises:
         StateFileError, FileRefusedError: the state file cannot be used at all.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     outcomes = _repair(state)
     outcomes += _remove_dead(settings, state, specs)
     outcomes += _settle_tagged(settings, state, specs)
@@ -121,7 +123,18 @@ def _revived(settings: Settings, specs: Sequence[TunnelSpec]) -> set[str]:
         and status.state is State.DEAD
         and status.reason is not None
         and status.reason.code in AGAIN
+        and _was_ours(settings, status.spec.hash)
     }
+
+
+def _was_ours(settings: Settings, tunnel_hash: str) -> bool:
+    """Say whether a dead tunnel was started and not stopped, by what nobody else can have made."""
+    if read_record(settings, tunnel_hash) is not None:
+        return True
+    try:
+        return os.lstat(settings.log_file(tunnel_hash)).st_uid in proc.trusted_users()
+    except OSError:
+        return False
 
 
 def _bury(settings: Settings, entry: TunnelEntry, census: Census) -> Outcome:
@@ -136,7 +149,7 @@ def _bury(settings: Settings, entry: TunnelEntry, census: Census) -> Outcome:
             ending = end_processes(family, _GRACE)
             pids = ", ".join(str(stat.pid) for stat in family if stat.pid not in ending.alive)
             message += f"; ended what it left behind (pid {pids})"
-        delete_log(settings, entry.hash)
+        delete_traces(settings, entry.hash)
     return Outcome(entry.hash, entry.name, True, "removed", message, "", entry.pid)
 
 
@@ -201,6 +214,6 @@ def _settle(
     if not doomed:
         return None
     if not kept and not entries:  # what a watcher starts again keeps its log
-        delete_log(settings, tunnel_hash)
+        delete_traces(settings, tunnel_hash)
     pids = ", ".join(str(stat.pid) for stat in doomed)
     return Outcome(tunnel_hash, name, True, "removed", f"ended a process left behind (pid {pids})")

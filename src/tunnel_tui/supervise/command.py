@@ -2,24 +2,23 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.errors import ConfigError, SpawnError
 from tunnel_tui.model import Endpoint, Forward, TunnelEntry, TunnelSpec
+from tunnel_tui.observe.tunnel_log import OWN_LOG
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.programs import find, find_ssh, known_hosts
 from tunnel_tui.supervise import probe
 from tunnel_tui.system import proc
-from tunnel_tui.system.spawn import find_program
 
 TAG = "TUNNEL_HASH"
 """Name of the variable that marks our processes, in their arguments and their environment."""
 STATE_VARIABLE = "AUTOSSH_STATE_FILE"
 POLL = "30"
 """Seconds; autossh(1) AUTOSSH_POLL bounds its backoff between connection attempts."""
-OWN_LOG = "/proc/self/fd/2"
-"""Where autossh logs: the file that is open already; a name may be swapped meanwhile."""
 
 _FIRM = (
     "ExitOnForwardFailure=yes",
@@ -40,6 +39,7 @@ _TUNABLE = (
 ssh gives up when the question after the last allowed one is due: after (3 + 1) · 14 s of silence,
 so that a dead connection is noticed within a minute.
 """
+_REPORTING = ("LogLevel=", "LogVerbose=")
 _QUIET = ("BatchMode=", "ControlMaster=", "ControlPath=", "LogLevel=", "LogVerbose=", "SetEnv=")
 """Of no use to a person who runs the command by hand."""
 _FOREIGN = ("AUTOSSH_PORT", "AUTOSSH_PIDFILE", "AUTOSSH_DEBUG", "AUTOSSH_MESSAGE")
@@ -71,29 +71,10 @@ def build_command(settings: Settings, spec: TunnelSpec, environment: Mapping[str
         SpawnError: there is no ssh.
     """
     ssh = find_ssh(spec, environment)
-    autossh = _find("autossh", environment)
+    autossh = find("autossh", environment)
     arguments = _ssh_arguments(settings, spec, ssh)
     argv = (autossh, "-M", "0", *arguments) if autossh else (ssh, *arguments)
     return Command(argv, _environment(settings, spec, environment, ssh), autossh is not None)
-
-
-def find_ssh(spec: TunnelSpec, environment: Mapping[str, str]) -> str:
-    """Return the path of the ssh that may be given this spec's remote host.
-
-    Raises:
-        ConfigError: the remote host would be read as an option.
-        SpawnError: there is no ssh.
-    """
-    if spec.remote_host.startswith("-") or not spec.remote_host:
-        raise ConfigError(
-            "remote_host would be read as an option of ssh",
-            repr(spec.remote_host),
-            "a remote_host is user@host or a host of the ssh config",
-        )
-    ssh = _find("ssh", environment)
-    if ssh is None:
-        raise SpawnError("ssh is not installed", "", "install openssh-client")
-    return ssh
 
 
 def forward_of(settings: Settings, spec: TunnelSpec) -> Forward:
@@ -125,7 +106,8 @@ def same_command(settings: Settings, spec: TunnelSpec, entry: TunnelEntry) -> bo
     except (ConfigError, SpawnError):
         return False
     if "ExitOnForwardFailure=yes" in running:
-        return running[1:] == wanted[1:] and _program(running) == _program(wanted)
+        same = without_reporting(running[1:]) == without_reporting(wanted[1:])
+        return same and _program(running) == _program(wanted)
     # Scripts always wrote host:port, so the spec's own spelling is the one to look for.
     forward = forward_of(settings, spec)
     return (
@@ -133,6 +115,22 @@ def same_command(settings: Settings, spec: TunnelSpec, entry: TunnelEntry) -> bo
         and forward.kind.value in running
         and forward.argument in running
     )
+
+
+def without_reporting(words: Sequence[str]) -> list[str]:
+    """Leave away how ssh was told to report: a version that asks otherwise restarts nothing."""
+    kept: list[str] = []
+    following = iter(words)
+    for word in following:
+        if word == "-E":
+            next(following, "")
+        elif word == "-o":
+            value = next(following, "")
+            if not value.startswith(_REPORTING):
+                kept += (word, value)
+        else:
+            kept.append(word)
+    return kept
 
 
 def shell_line(command: Command) -> str:
@@ -145,9 +143,9 @@ def shell_line(command: Command) -> str:
     kept: list[str] = []
     position = 0
     while position < len(arguments):
-        width = 2 if arguments[position] == "-o" else 1
+        width = 2 if arguments[position] in ("-o", "-E") else 1
         words = arguments[position : position + width]
-        if not (width == 2 and words[-1].startswith(_QUIET)):
+        if not (words[0] == "-E" or (width == 2 and words[-1].startswith(_QUIET))):
             kept += words
         position += width
     return join(["ssh", *kept])
@@ -179,34 +177,11 @@ def _fixed(settings: Settings, ssh: str, _home: str, _second: int) -> _Fixed:
     if os.path.exists(settings.ssh_config_file):
         last += ("-F", settings.ssh_config_file)
     verbose = (f"LogVerbose={probe.LOG_VERBOSE}",) if knows else ()
-    return _Fixed(("-N", "-T", *_options(_FIRM)), verbose, last)
+    return _Fixed(("-N", "-T", "-E", OWN_LOG, *_options(_FIRM)), verbose, last)
 
 
 def _options(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(word for value in values for word in ("-o", value))
-
-
-def _find(name: str, environment: Mapping[str, str]) -> str | None:
-    """Find a program; the answer is good for a few seconds, that is for all of one batch."""
-    return _find_at(name, environment.get("PATH", os.defpath), int(time.monotonic() / 5))
-
-
-@lru_cache(maxsize=8)
-def _find_at(name: str, path: str, _period: int) -> str | None:
-    return find_program(name, {"PATH": path})
-
-
-def known_hosts(settings: Settings) -> str:
-    """Ours first, because ssh writes new keys to the first; the person's own are read too."""
-    theirs = f"{settings.ssh_config_dir}/known_hosts", os.path.expanduser("~/.ssh/known_hosts")
-    files = (settings.known_hosts_file, *theirs)
-    return " ".join(_quoted(file) for file in dict.fromkeys(files))
-
-
-def _quoted(path: str) -> str:
-    """Protect a path from the tokens and the word splitting of ssh_config(5)."""
-    path = path.replace("%", "%%")
-    return f'"{path}"' if any(character.isspace() for character in path) else path
 
 
 def _environment(

@@ -1,6 +1,7 @@
 """The processes of a tunnel, each one proven to be of it before anybody signals it.
 
-Proof is one of these: the registered pid with a command line that is the entry's; our tag in the
+Each runs for ourselves or for root, and proof is one of these: the registered pid with a command
+line that is the entry's; our tag in the
 command line of a process that was started for our state file; a descendant of either; a member
 of the registered process group that carries the tag in its environment; an ssh that lost the
 autossh of a shell script and has the entry's forward and host.
@@ -41,7 +42,7 @@ def registered(entry: TunnelEntry) -> ProcessStat | None:
     stat = proc.read_stat(entry.pid) if entry.pid > 1 else None
     if stat is None or not stat.alive:
         return None
-    return stat if identity.is_ours(entry, proc.command_line(entry.pid)) else None
+    return stat if identity.prove(entry, entry.pid) else None
 
 
 def leaders(tagged: Iterable[OurProcess]) -> list[OurProcess]:
@@ -96,7 +97,12 @@ class Census:
                 if stat is not None and stat.alive:
                     self._groups.setdefault(stat.pgrp, []).append(stat)
         members = self._groups.get(pgrp, [])
-        return [stat for stat in members if identity.variable(stat.pid, TAG) == tunnel_hash]
+        return [
+            stat
+            for stat in members
+            if proc.runs_for(stat.pid, proc.trusted_users())
+            and identity.variable(stat.pid, TAG) == tunnel_hash
+        ]
 
     def _lost(self, entry: TunnelEntry) -> list[ProcessStat]:
         """An ssh whose autossh (of a shell script, without tag) was killed."""
@@ -106,12 +112,15 @@ class Census:
             self._bare = [
                 (stat, argv)
                 for stat, argv in lines
-                if "-N" in argv and stat.session != stat.pid and identity.tag_of(argv) is None
+                if "-N" in argv
+                and stat.session != stat.pid
+                and identity.tag_of(argv) is None
+                and proc.runs_for(stat.pid, proc.trusted_users())
             ]
         return [
             stat
             for stat, argv in self._bare
-            if identity.is_ours(entry, argv) and not _has_autossh(stat)
+            if identity.is_ours(entry, stat.pid, argv) and not _has_autossh(stat)
         ]
 
 

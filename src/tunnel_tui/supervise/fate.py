@@ -10,7 +10,9 @@ from tunnel_tui.model import ForwardKind, Outcome, TunnelSpec
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.runs import judge, success_lines
+from tunnel_tui.observe.tunnel_log import open_own_log, own_lines
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.client_config import SshClient
 from tunnel_tui.supervise.launch import Launch
 from tunnel_tui.system import proc
 
@@ -45,9 +47,9 @@ def fate_of(started: Launch) -> Fate:
 
 
 def _output(started: Launch) -> bytes:
-    try:
-        descriptor = os.open(started.log_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+    alive = started.pid if proc.is_alive(started.pid) else 0
+    descriptor = open_own_log(started.settings, started.spec.hash, alive)
+    if descriptor is None:
         return b""
     try:
         output = os.pread(descriptor, _LOG_WINDOW, started.offset)
@@ -62,11 +64,21 @@ def _output(started: Launch) -> bytes:
 def failure(settings: Settings, started: Launch) -> Outcome:
     """Say why a start has failed, from its log."""
     spec = started.spec
-    reason = find_reason(tail_lines(settings.log_file(spec.hash), 200), spec)
+    reason = find_reason(
+        own_lines(settings, spec.hash, 200),
+        spec,
+        others=others(settings, spec),
+        client=SshClient(settings, spec),
+    )
     if reason is None:
         advice = f"read the log: tunnel-tui logs {spec.hash[:8]}"
         return Outcome(spec.hash, spec.name, False, "failed", "it ended at once", advice)
     return Outcome(spec.hash, spec.name, False, "failed", reason.text, reason.advice)
+
+
+def others(settings: Settings, spec: TunnelSpec) -> list[str]:
+    """Return the last lines of what proxy programs and jump hosts said."""
+    return tail_lines(settings.stderr_file(spec.hash), 20)
 
 
 def outcome_of(error: TunnelTuiError | OSError, tunnel_hash: str, name: str) -> Outcome:
@@ -91,6 +103,8 @@ def conclude(settings: Settings, outcome: Outcome, started: Launch, fate: Fate) 
         return failure(settings, started)
     if fate is Fate.STANDS:
         return outcome
-    reason = find_reason(tail_lines(started.log_file, 200), started.spec)
+    spec = started.spec
+    lines = own_lines(settings, spec.hash, 200, started.pid)
+    reason = find_reason(lines, spec, others=others(settings, spec))
     message = f"not connected yet: {reason.text}" if reason else "not connected yet"
     return outcome._replace(message=outcome.message or message)

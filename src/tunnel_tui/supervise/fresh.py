@@ -6,7 +6,7 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.launch import LOG_DIRECTORY_MODE
+from tunnel_tui.supervise.launch import make_log_directory
 from tunnel_tui.supervise.stopping import stop_tunnels
 from tunnel_tui.system import files
 
@@ -21,13 +21,13 @@ def begin_afresh(settings: Settings) -> list[Outcome]:
         TunnelTuiError: the state file or the log directory cannot be used; says why.
     """
     outcomes = stop_tunnels(settings, None, grace=_GRACE)
-    StateFile(settings.state_file).clear()
+    StateFile.of(settings).clear()
     prepare(settings)
     return [outcome for outcome in outcomes if outcome.verb != "not running"]
 
 
 def prepare(settings: Settings) -> None:
-    """See that the state file and the log directory exist, with modes 666 and 777 where ours.
+    """See that the state file and the log directory exist, with modes 666 and 1777 where ours.
 
     Raises:
         TunnelTuiError: one of them cannot be used; says why.
@@ -39,7 +39,7 @@ def prepare(settings: Settings) -> None:
                 os.fchmod(descriptor, STATE_MODE)
         finally:
             os.close(descriptor)
-        files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
+        make_log_directory(settings)
         files.make_directory(settings.data_dir, 0o700)
     except OSError as error:
         raise TunnelTuiError(

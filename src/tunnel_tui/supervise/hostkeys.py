@@ -1,18 +1,30 @@
-"""A host key that has changed: which one was known, which one came, and how to accept it."""
+"""A host key that has changed: which one was known, which one came, and how to accept it.
+
+A server can write into a log. So what stands there only selects among the hosts and the files
+that ssh's own configuration names for this tunnel; neither ever comes from the log itself.
+"""
 
 import os
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec
-from tunnel_tui.observe.tail import read_tail
+from tunnel_tui.observe.tail import open_for_reading, read_tail
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.client_config import Host, hosts
 
-_OFFERED = re.compile(r"key sent by the remote host is\s+(SHA256:\S+?)\.?\s")
-_OFFENDING = re.compile(r"^Offending (?:(\S+) )?key in (.+):(\d+)\r?$", re.MULTILINE)
-_NAME = re.compile(r"^Host key for (\S+) has changed", re.MULTILINE)
+_OFFERED = re.compile(r"key sent by the remote host is\s{1,4}(SHA256:[A-Za-z0-9+/]{1,64})")
+_OFFENDING = re.compile(
+    r"^Offending (?:([A-Z0-9-]{1,20}) )?key in (/.{1,4096}):(\d{1,9})\r?$", re.MULTILINE
+)
+_NAME = re.compile(r"^Host key for (\S{1,1024}) has changed", re.MULTILINE)
 _TAIL = 32 * 1024
+_LARGEST = 16 * 1024 * 1024
+"""Bytes of a known-hosts file that are read."""
+_LONGEST = 64 * 1024
+"""Bytes of a line in it."""
 
 
 class ChangedKey(NamedTuple):
@@ -24,6 +36,7 @@ class ChangedKey(NamedTuple):
         known, offered: fingerprints as ssh writes them, `SHA256:…`; "": not found.
         file, line: where the known key stands.
         ours: True where that file is tunnel-tui's own, which we may change.
+        hop: True where it is a jump host's key, not that of the tunnel's own host.
     """
 
     name: str
@@ -33,6 +46,7 @@ class ChangedKey(NamedTuple):
     file: str
     line: int
     ours: bool
+    hop: bool = False
 
     @property
     def remedy(self) -> tuple[str, ...]:
@@ -43,42 +57,86 @@ class ChangedKey(NamedTuple):
 def find_changed_key(settings: Settings, spec: TunnelSpec) -> ChangedKey | None:
     """Read from a tunnel's log which key ssh refused, and look up the one it knew."""
     text = read_tail(settings.log_file(spec.hash), _TAIL).decode("utf-8", "replace")
-    return read_changed_key(settings, text)
+    return read_changed_key(settings, text, hosts(settings, spec))
 
 
-def read_changed_key(settings: Settings, text: str) -> ChangedKey | None:
-    """Read it from what ssh wrote; the last warning counts. None where there is none."""
-    places, names = _OFFENDING.findall(text), _NAME.findall(text)
-    offers = _OFFERED.findall(text)
-    if not places or not names:
+def read_changed_key(settings: Settings, text: str, checked: Iterable[Host]) -> ChangedKey | None:
+    """Read it from what ssh wrote; the last warning that can be true counts.
+
+    Args:
+        settings: say which known-hosts file is ours.
+        text: the end of a log; anybody may have written parts of it.
+        checked: the hosts whose keys ssh checks for this tunnel, its own first.
+
+    Returns:
+        None where no warning names one of these hosts and a line of its own files for it.
+    """
+    of_name = {host.name: host for host in reversed(tuple(checked))}
+    names = [name for name in _NAME.findall(text) if name in of_name]
+    if not names:
         return None
-    kind, file, line = places[-1]
-    ours = os.path.realpath(file) == os.path.realpath(settings.known_hosts_file)
-    offered = offers[-1] if offers else ""
-    return ChangedKey(
-        names[-1], kind, known_fingerprint(file, int(line)), offered, file, int(line), ours
-    )
+    host = of_name[names[-1]]
+    read: dict[str, list[bytes]] = {}
+    for kind, file, line in dict.fromkeys(reversed(_OFFENDING.findall(text))):
+        if file not in host.files:
+            continue
+        if file not in read:
+            read[file] = _lines(file)
+        known = known_fingerprint(read[file], int(line), host.name)
+        if known:
+            ours = os.path.realpath(file) == os.path.realpath(settings.known_hosts_file)
+            offers = _OFFERED.findall(text)
+            offered = offers[-1] if offers else ""
+            return ChangedKey(host.name, kind, known, offered, file, int(line), ours, host.hop)
+    return None
 
 
-def known_fingerprint(file: str, line: int) -> str:
-    """Compute the SHA256 fingerprint of the key in a line of a known-hosts file (sshd(8))."""
+def _lines(file: str) -> list[bytes]:
+    """Read a known-hosts file; [] where it is no regular file, a pipe or a device for instance."""
+    descriptor = open_for_reading(file, follow=True)
+    if descriptor is None:
+        return []
+    with os.fdopen(descriptor, "rb") as known:
+        try:
+            return known.read(_LARGEST).split(b"\n")
+        except OSError:
+            return []
+
+
+def known_fingerprint(lines: list[bytes], line: int, name: str) -> str:
+    """Compute the SHA256 fingerprint of the key in a line of a known-hosts file (sshd(8)).
+
+    Returns:
+        "" where there is no such line, or it is not about the host `name`.
+    """
     import base64
     import hashlib
 
-    try:
-        with open(file, "rb") as known:
-            text = known.read().splitlines()[line - 1]
-    except (OSError, IndexError):
+    if not 0 < line <= len(lines):
         return ""
-    words = text.split()
+    words = lines[line - 1][:_LONGEST].split()
     words = words[1:] if words and words[0].startswith(b"@") else words
-    if len(words) < 3:
+    if len(words) < 3 or not _is_about(words[0].decode("utf-8", "replace"), name):
         return ""
     try:
         digest = hashlib.sha256(base64.b64decode(words[2], validate=True)).digest()
     except ValueError:
         return ""
     return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
+
+
+def _is_about(patterns: str, name: str) -> bool:
+    """Tell whether the first field of a line names this host: in clear or hashed (sshd(8))."""
+    import base64
+    import hmac
+
+    if not patterns.startswith("|1|"):
+        return name.lower() in patterns.lower().split(",")
+    try:
+        salt, digest = (base64.b64decode(word) for word in patterns[3:].split("|"))
+    except ValueError:
+        return False
+    return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
 
 
 def forget_key(settings: Settings, key: ChangedKey) -> Outcome:

@@ -4,11 +4,12 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
+    ConfigError,
     FileRefusedError,
     InteractiveTunnelError,
     PortBusyError,
@@ -18,6 +19,7 @@ from tunnel_tui.errors import (
 from tunnel_tui.model import Forward, Outcome, TunnelEntry, TunnelSpec
 from tunnel_tui.observe import identity
 from tunnel_tui.observe.logs import tail_lines
+from tunnel_tui.observe.run_record import read_record, remove_record, write_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import wishes
@@ -29,7 +31,8 @@ from tunnel_tui.system import files, proc, signals, sockets, spawn
 
 LOCK_TIMEOUT = 30.0
 """Seconds to wait for another start or stop of the same tunnel."""
-LOG_DIRECTORY_MODE = 0o777
+LOG_DIRECTORY_MODE = 0o1777
+"""Sticky: everybody may write there, and nobody removes what is another's."""
 NOT_STARTED = "not started: "
 """What a line of ours says before the reason (observe/patterns.py reads it)."""
 
@@ -43,6 +46,7 @@ class Launch(NamedTuple):
         reconnects: False for plain ssh.
     """
 
+    settings: Settings
     spec: TunnelSpec
     pid: int
     forward: Forward
@@ -84,9 +88,9 @@ def launch(
             "it is interactive: a password or a code will be asked",
             f"log in with: tunnel-tui auth {spec.hash[:8]}",
         )
-    state = state or StateFile(settings.state_file)
+    state = state or StateFile.of(settings)
     with state.lock_tunnel(spec.hash, LOCK_TIMEOUT) as state:
-        gone = again and all(entry.hash != spec.hash for entry in state.read().entries)
+        gone = again and not _is_wanted(settings, state, spec.hash)
         if gone or wishes.is_outdated(spec.hash, asked):
             return overtaken(spec), None
         if census is None or os.path.lexists(settings.log_file(spec.hash)):
@@ -100,12 +104,19 @@ def launch(
         started = _start(settings, state, spec, command)
         if wishes.is_outdated(spec.hash, asked):
             # Who stops all takes no lock of ours, and has looked before there was anything.
-            _call_off(state, started)
+            _call_off(settings, state, started)
             return overtaken(spec), None
     message = "" if started.reconnects else "autossh is not installed: it will not reconnect"
     advice = "" if started.reconnects else "install autossh"
     outcome = Outcome(spec.hash, spec.name, True, "started", message, advice, started.pid)
     return outcome, started
+
+
+def _is_wanted(settings: Settings, state: StateFile, tunnel_hash: str) -> bool:
+    """Say whether nobody has stopped a tunnel: a line of it may be missing, or anybody's."""
+    if read_record(settings, tunnel_hash) is not None:
+        return True
+    return bool(state.entries_of(tunnel_hash))
 
 
 def overtaken(spec: TunnelSpec) -> Outcome:
@@ -144,33 +155,36 @@ def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | No
 
 def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Command) -> Launch:
     forward = forward_of(settings, spec)
-    if not os.path.isdir(settings.log_dir):
-        files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
+    make_log_directory(settings)
     _make_data_directory(settings.data_dir, int(time.monotonic()))
-    if forward.listens_here:
-        try:
-            check_listener(spec, forward, lambda: state.read().entries)
-        except PortBusyError as error:
-            _note_refusal(settings, spec, error)
-            raise
-    path = settings.log_file(spec.hash)
-    log = open_log(path)
     try:
+        _check_ssh_configuration(settings.ssh_config_file, int(time.monotonic()))
+        if forward.listens_here:
+            check_listener(spec, forward, lambda: state.read().entries)
+    except (ConfigError, PortBusyError) as error:
+        _note_refusal(settings, spec, error)
+        raise
+    path = settings.log_file(spec.hash)
+    with ExitStack() as files_open:
+        log = open_log(path)
+        files_open.callback(os.close, log)
+        said = open_stderr(settings, spec.hash)
+        files_open.callback(os.close, said)
         try:
             write_line(log, f"starting {spec.name}")
         except OSError as error:  # the disk is full
             raise _unwritable(path, error) from error
         offset = os.lseek(log, 0, os.SEEK_CUR)
-        pid = spawn.spawn(command.argv, command.environment, log)
-    finally:
-        os.close(log)
+        pid = spawn.spawn(command.argv, command.environment, log, said)
+        write_record(settings, spec.hash, pid, log)
     try:
         state.put(TunnelEntry.of(spec, pid))
     except BaseException:
         # Unregistered it would run on with nobody knowing.
         _undo(pid)
+        remove_record(settings, spec.hash)
         raise
-    return Launch(spec, pid, forward, path, offset, command.reconnects)
+    return Launch(settings, spec, pid, forward, path, offset, command.reconnects)
 
 
 @lru_cache(maxsize=2)
@@ -180,7 +194,29 @@ def _make_data_directory(path: str, _second: int) -> None:
         files.make_directory(path, 0o700)
 
 
-def _note_refusal(settings: Settings, spec: TunnelSpec, error: PortBusyError) -> None:
+def make_log_directory(settings: Settings) -> None:
+    """Make the directory of the logs.
+
+    Raises:
+        FileRefusedError: it is a symlink, or somebody else's who keeps others out.
+        OSError: it cannot be made.
+    """
+    try:
+        files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
+    except FileRefusedError as error:
+        advice = "remove it, or set AUTOSSH_LOG_DIR to another directory"
+        raise FileRefusedError("log directory refused", error.detail, advice) from error
+
+
+@lru_cache(maxsize=2)
+def _check_ssh_configuration(path: str, _second: int) -> None:
+    """See that ssh may read its configuration; looked for once a second, while it may."""
+    from tunnel_tui.config.sshaccess import check_access
+
+    check_access(path)
+
+
+def _note_refusal(settings: Settings, spec: TunnelSpec, error: TunnelTuiError) -> None:
     """Write into the log, once, why there is no process: nobody else would say it on a screen."""
     text = f"{NOT_STARTED}{error.title.removeprefix(f'{spec.name}: ')}: {error.detail}"
     path = settings.log_file(spec.hash)
@@ -213,10 +249,24 @@ def open_log(path: str) -> int:
     try:
         return files.open_log(path)
     except FileRefusedError as error:
-        # Mostly what an earlier run left there, perhaps of another user: a stop removes it.
+        # Mostly what an earlier run left there, of another user: a stop of theirs removes it.
         which = os.path.basename(path).removeprefix("tunnel-")[:8]
-        advice = f"if nobody needs it: tunnel-tui stop-tunnel {which} removes it"
+        advice = f"its owner or root removes it with: tunnel-tui stop-tunnel {which}"
         raise FileRefusedError(error.title, error.detail, advice) from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def open_stderr(settings: Settings, tunnel_hash: str) -> int:
+    """Open the private file for what others say on ssh's standard error, empty.
+
+    Raises:
+        SpawnError: it cannot be written.
+    """
+    path = settings.stderr_file(tunnel_hash)
+    try:
+        files.make_directory(os.path.dirname(path), 0o700)
+        return files.open_log(path, append=False)
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -227,8 +277,9 @@ def _unwritable(path: str, error: OSError) -> SpawnError:
     return SpawnError("the log cannot be written", f"{path}: {error.strerror or error}", advice)
 
 
-def _call_off(state: StateFile, started: Launch) -> None:
+def _call_off(settings: Settings, state: StateFile, started: Launch) -> None:
     _undo(started.pid)
+    remove_record(settings, started.spec.hash)
     state.remove(started.spec.hash, started.pid)
     with suppress(OSError):
         os.unlink(started.log_file)

@@ -4,18 +4,15 @@ import os
 from collections.abc import Mapping
 
 from tunnel_tui.model import TunnelSpec
+from tunnel_tui.observe.identity import LOGIN_VARIABLE
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.programs import find_ssh, known_hosts
 from tunnel_tui.supervise.command import (
     SECRETS,
     STATE_VARIABLE,
     Command,
-    find_ssh,
     forward_of,
-    known_hosts,
 )
-
-LOGIN_VARIABLE = "TUNNEL_LOGIN"
-"""Marks a login in its environment; `TUNNEL_HASH` would claim that it carries one tunnel only."""
 
 _OPTIONS = (
     "ControlPersist=no",

@@ -65,7 +65,7 @@ class Monitor:
         self._poll = poll
         self._observer = Observer(settings)
         self._configuration = Configuration(settings)
-        self._state = StateFile(settings.state_file)
+        self._state = StateFile.of(settings)
         self._journal = Journal(settings)
         self._offer = Offer(settings)
         self._events: Events | None = None

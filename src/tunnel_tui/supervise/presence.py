@@ -64,8 +64,10 @@ class Presence:
     def others(self) -> list[OtherApp]:
         """List the other apps that are open; notes of those that have ended are removed."""
         try:
-            names = os.listdir(self._directory)
-        except OSError:
+            with files.open_directory(self._directory) as directory:
+                ours = os.fstat(directory).st_uid == os.geteuid()
+                names = os.listdir(directory) if ours else []
+        except (OSError, FileRefusedError):
             return []
         found = []
         for name in names:

@@ -3,9 +3,9 @@
 import signal
 
 from tunnel_tui.model import ReasonCode, State, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.reasons import attempts_of, find_reason, succeeded
 from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.observe.tunnel_log import own_lines
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.family import Census, registered
 from tunnel_tui.supervise.launch import note
@@ -29,9 +29,12 @@ def is_refused(status: TunnelStatus) -> bool:
     return status.state is State.STARTING and code in REFUSED and status.pid is not None
 
 
-def count_refusals(settings: Settings, spec: TunnelSpec) -> int:
-    """Count the logins that were refused since the tunnel was started, or since it stood last."""
-    lines = tail_lines(settings.log_file(spec.hash), _LINES)
+def count_refusals(settings: Settings, spec: TunnelSpec, pid: int) -> int:
+    """Count the logins that were refused since the tunnel was started, or since it stood last.
+
+    `pid` is the live process that tries.
+    """
+    lines = own_lines(settings, spec.hash, _LINES, pid)
     remote = not spec.forward(settings.direction_mode).listens_here
     count = 0
     for attempt in reversed(attempts_of(lines)):
@@ -53,7 +56,7 @@ def give_up(settings: Settings, spec: TunnelSpec, count: int) -> bool:
     Raises:
         LockHeldError, StateFileError, FileRefusedError: as they say.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     with state.lock_tunnel(spec.hash, _LOCK_TIMEOUT):
         entries = state.entries_of(spec.hash)
         if not any(registered(entry) for entry in entries):
@@ -77,7 +80,7 @@ def end_waiting(settings: Settings, spec: TunnelSpec, pid: int) -> bool:
     Raises:
         LockHeldError, StateFileError, FileRefusedError: as they say.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     with state.lock_tunnel(spec.hash, _LOCK_TIMEOUT):
         for entry in state.read().entries:
             if entry.hash != spec.hash or entry.pid != pid:

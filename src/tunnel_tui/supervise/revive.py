@@ -75,11 +75,17 @@ class Reviver:
     Args:
         now: a steady clock, in seconds.
         chance: a number from 0 to 1: many machines must not knock in step.
+        is_started: whether we have started a tunnel (by hash) that nobody has stopped since.
     """
 
     def __init__(
-        self, now: Callable[[], float], chance: Callable[[], float] = random.random
+        self,
+        now: Callable[[], float],
+        chance: Callable[[], float] = random.random,
+        is_started: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        self._is_started = is_started
+        self._met: dict[str, tuple[int | None, bool]] = {}
         self._now = now
         self._chance = chance
         self._backoffs: dict[Unit, _Backoff] = {}
@@ -105,6 +111,7 @@ class Reviver:
             if spec.interactive or not status.configured:
                 continue
             states[spec.hash] = (status.state, status.reason.code if status.reason else None)
+            self._meet(status)
             if status.state is not State.STOPPED:
                 self._unstarted.pop(spec.hash, None)
             unit = self._unit(status)
@@ -211,7 +218,7 @@ class Reviver:
         if status.state is State.STARTING:
             waits = status.ssh_pid is None and status.pid is not None and code in AWAY
             return _server(status.spec) if waits else None
-        if status.state is not State.DEAD or status.spec.interactive:
+        if status.state is not State.DEAD or status.spec.interactive or not self._may(status):
             return None
         if code in AWAY:
             return _server(status.spec)
@@ -222,13 +229,29 @@ class Reviver:
             return (status.spec.hash,) if not backoff or backoff.tries < UNKNOWN_TRIES else None
         return None
 
+    def _meet(self, status: TunnelStatus) -> None:
+        """Take note of a proven process, and of whether it was we who started it."""
+        tunnel_hash = status.spec.hash
+        if status.state is State.STOPPED:
+            self._met.pop(tunnel_hash, None)
+        elif status.state is not State.DEAD and self._met.get(tunnel_hash, (0,))[0] != status.pid:
+            self._met[tunnel_hash] = (status.pid, self._is_started(tunnel_hash))
+
+    def _may(self, status: TunnelStatus) -> bool:
+        """Say whether a dead tunnel was to run: anybody can write a line of one that was stopped.
+
+        Of what the shell scripts have started only its process tells, while it lived.
+        """
+        pid, ours = self._met.get(status.spec.hash, (None, True))
+        return self._is_started(status.spec.hash) or (not ours and pid == status.pid)
+
     def _note_sleep(self, status: TunnelStatus) -> None:
         which = f"{status.pid} {status.detail}"  # the detail counts the attempts
         if self._sleeps.get(status.spec.hash, ("",))[0] != which:
             self._sleeps[status.spec.hash] = (which, self._now())
 
     def _forget_all_but(self, hashes: Collection[str]) -> None:
-        for known in (self._unstarted, self._last_try, self._flights, self._sleeps):
+        for known in (self._unstarted, self._last_try, self._flights, self._sleeps, self._met):
             for tunnel_hash in known.keys() - hashes:
                 del known[tunnel_hash]
         self._handed.intersection_update(hashes)

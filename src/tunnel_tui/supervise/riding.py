@@ -18,7 +18,7 @@ from tunnel_tui.supervise import launch, wishes
 from tunnel_tui.supervise.command import forward_of
 from tunnel_tui.supervise.family import registered
 from tunnel_tui.supervise.login_command import build_request
-from tunnel_tui.system import files, mux, proc, sockets
+from tunnel_tui.system import mux, proc, sockets
 from tunnel_tui.system.proc import ProcessStat
 
 _REQUEST_TIMEOUT = 15.0
@@ -52,7 +52,7 @@ def attach(settings: Settings, spec: TunnelSpec, asked: float | None = None) -> 
         SpawnError: the master refused; the detail is what ssh said.
         FileRefusedError, StateFileError, LockHeldError, ConfigError: as they say.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     asked = wishes.now() if asked is None else asked
     with state.lock_tunnel(spec.hash, launch.LOCK_TIMEOUT), lock_logins(state, [spec.remote_host]):
         if wishes.is_outdated(spec.hash, asked):
@@ -112,7 +112,7 @@ def siblings(settings: Settings, spec: TunnelSpec, specs: Iterable[TunnelSpec]) 
     """List the other interactive tunnels of the same remote host that do not run."""
     running = {
         entry.hash
-        for entry in StateFile(settings.state_file).read().entries
+        for entry in StateFile.of(settings).read().entries
         if registered(entry) is not None
     }
     return [
@@ -163,7 +163,7 @@ def _holds_already(
 
 
 def _register(settings: Settings, state: StateFile, spec: TunnelSpec, master: ProcessStat) -> None:
-    files.make_directory(settings.log_dir, launch.LOG_DIRECTORY_MODE)
+    launch.make_log_directory(settings)
     log = launch.open_log(settings.log_file(spec.hash))
     try:
         launch.write_line(log, f"starting {spec.name}")

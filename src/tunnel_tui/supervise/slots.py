@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from tunnel_tui.errors import LockHeldError
 from tunnel_tui.model import Outcome
 from tunnel_tui.observe.pulse import FROZEN
-from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.observe.statefile import SLOT, StateFile
 from tunnel_tui.settings import MAX_STARTING
 from tunnel_tui.supervise.fate import Fate, fate_of
 from tunnel_tui.supervise.launch import Launch
@@ -42,19 +42,19 @@ class Patience:
         if time.monotonic() < self._ask:
             return False
         self._ask = time.monotonic() + _PATIENCE
-        return _somebody_is_frozen(self._state.path)
+        return _somebody_is_frozen(self._state.lock_dir)
 
 
-def _somebody_is_frozen(path: str) -> bool:
-    """Say whether a stopped process has the state file open, as those who hold slots do."""
-    path = os.path.realpath(path)
+def _somebody_is_frozen(lock_dir: str) -> bool:
+    """Say whether a stopped process holds a slot."""
+    begin = os.path.join(os.path.realpath(lock_dir), SLOT)
     for pid in proc.pids():
         stat = proc.read_stat(pid)
         if stat is None or stat.state != FROZEN:
             continue
         try:
             for name in os.listdir(f"/proc/{pid}/fd"):
-                if os.readlink(f"/proc/{pid}/fd/{name}") == path:
+                if os.readlink(f"/proc/{pid}/fd/{name}").startswith(begin):
                     return True
         except OSError:  # gone, or somebody else's
             continue

@@ -37,7 +37,7 @@ def start_tunnel(
     """
     if spec.interactive:
         return riding.attach(settings, spec, asked)
-    running = is_running(spec, StateFile(settings.state_file).read().entries)
+    running = is_running(spec, StateFile.of(settings).read().entries)
     if running is not None:
         return running
     asked = wishes.now() if asked is None else asked
@@ -66,7 +66,7 @@ def _wait_for_slot(
     Raises:
         LockHeldError: `cancel` was set meanwhile.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     patience = Patience(state)
     while True:
         slot = state.lock_slot(MAX_STARTING, 0.2)

@@ -1,11 +1,11 @@
 """Stopping one tunnel, some, or all: in parallel, confirmed, with nothing left behind."""
 
-import os
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 
 from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry
+from tunnel_tui.observe.run_record import remove_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import STOP_GRACE, Settings
 from tunnel_tui.supervise import wishes
@@ -16,6 +16,7 @@ from tunnel_tui.supervise.journal import record_stops
 from tunnel_tui.supervise.riding import lock_logins
 from tunnel_tui.supervise.settling import settle_logins
 from tunnel_tui.supervise.targets import Target, detach
+from tunnel_tui.supervise.traces import delete_all_traces, delete_traces
 from tunnel_tui.system import proc
 
 _LOCK_TIMEOUT = 20.0
@@ -48,7 +49,7 @@ def stop_tunnel(
     Raises:
         StateFileError, FileRefusedError, LockHeldError: as they say.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     wishes.note_stop([tunnel_hash], asked)
     with state.lock_tunnel(tunnel_hash, _LOCK_TIMEOUT):
         target = Target(tunnel_hash, name, _entries(state, tunnel_hash))
@@ -70,7 +71,7 @@ def stop_tunnels(
     tunnel is in its outcome. The logins of the hosts in `keep_logins` stay.
     `asked` as in `stop_tunnel`.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     everything = hashes is None
     wanted = None if hashes is None else list(dict.fromkeys(hashes))
     # Before anything is looked at: what starts after that look is not in it.
@@ -165,11 +166,13 @@ def _stop_locked(
     ending = end_processes((stat for target in targets for stat in target.family), grace)
     _end_newcomers(settings, targets, ending)
     gone = [t for t in targets if t.failure is None and not _survivors(t, ending)]
+    for target in gone:  # before its entry: one without the other would look like a death
+        remove_record(settings, target.hash)
     registered_pids = {(entry.hash, entry.pid) for target in gone for entry in target.entries}
     if registered_pids:
         state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in registered_pids])
     for target in gone:
-        delete_log(settings, target.hash)
+        delete_traces(settings, target.hash)
     record_stops(settings, [(t.hash, t.name) for t in gone if t.entries or t.family])
     return [_outcome(target, ending) for target in targets]
 
@@ -218,18 +221,6 @@ def _outcome(target: Target, ending: Ending) -> Outcome:
     return Outcome(target.hash, target.name, True, "not running", message)
 
 
-def delete_log(settings: Settings, tunnel_hash: str) -> bool:
-    """Delete the log of a tunnel and its old copy; False: there was none, or we may not."""
-    deleted = False
-    for path in (settings.log_file(tunnel_hash), settings.log_file(tunnel_hash) + ".1"):
-        try:
-            os.unlink(path)  # a symlink goes, what it leads to stays
-            deleted = True
-        except OSError:
-            continue
-    return deleted
-
-
 def _entries(state: StateFile, tunnel_hash: str) -> list[TunnelEntry]:
     read = state.read()
     return [entry for entry in (*read.duplicates, *read.entries) if entry.hash == tunnel_hash]
@@ -241,16 +232,4 @@ def _clear(settings: Settings, state: StateFile) -> None:
     left = state.update(
         lambda entries: [entry for entry in entries if registered(entry)], keep_malformed=False
     )
-    kept = {f"tunnel-{entry.hash}.log" for entry in left}
-    try:
-        names = os.listdir(settings.log_dir)
-    except OSError:
-        return
-    for name in names:
-        if not name.startswith("tunnel-") or name.removesuffix(".1") in kept:
-            continue
-        if name.endswith((".log", ".log.1")):
-            try:
-                os.unlink(os.path.join(settings.log_dir, name))
-            except OSError:
-                continue
+    delete_all_traces(settings, {entry.hash for entry in left})

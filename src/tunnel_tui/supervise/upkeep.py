@@ -8,6 +8,7 @@ from tunnel_tui.observe.cap import cap_log
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import LOG_CAP, Settings
 from tunnel_tui.supervise.family import registered
+from tunnel_tui.system import files
 
 _LOCK_TIMEOUT = 0.5
 
@@ -16,17 +17,21 @@ def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[
     """Cap every log of a tunnel; return the names of those that were, and what went wrong."""
     capped, failures = [], []
     try:
-        with os.scandir(settings.log_dir) as entries:
+        with (
+            files.open_directory(settings.log_dir) as directory,
+            os.scandir(directory) as entries,
+        ):
             large = [
                 entry.name
                 for entry in entries
                 if entry.name.startswith("tunnel-")
                 and entry.name.endswith(".log")
-                and entry.is_file(follow_symlinks=False)
-                and entry.stat(follow_symlinks=False).st_size > limit
+                and _is_large(entry, limit)
             ]
     except OSError:
         return [], []  # nothing was ever started
+    except TunnelTuiError as error:
+        return [], [str(error)]
     for name in large:
         try:
             if cap_log(os.path.join(settings.log_dir, name), limit):
@@ -36,13 +41,21 @@ def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[
     return capped, failures
 
 
+def _is_large(entry: os.DirEntry[str], limit: int) -> bool:
+    """Say whether a file of ours is longer than that: what others put there is theirs."""
+    if not entry.is_file(follow_symlinks=False):
+        return False
+    found = entry.stat(follow_symlinks=False)
+    return found.st_size > limit and found.st_uid == os.geteuid()
+
+
 def adopt_lost(settings: Settings, statuses: tuple[TunnelStatus, ...]) -> list[TunnelSpec]:
     """Register live tunnels again whose line the state file has lost.
 
     Raises:
         StateFileError, FileRefusedError: the state file cannot be used.
     """
-    state = StateFile(settings.state_file)
+    state = StateFile.of(settings)
     known = {entry.hash for entry in state.read().entries}
     adopted = []
     for status in statuses:

@@ -11,6 +11,7 @@ from enum import Enum
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec, TunnelStatus
+from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import refusals, upkeep
 from tunnel_tui.supervise.alarm import Alarm
@@ -86,7 +87,9 @@ class Watcher:
         self._outcomes: deque[tuple[Job, Outcome]] = deque()
         self._statuses: tuple[TunnelStatus, ...] = ()
         self._starter = Starter(settings, self._started)
-        self._reviver = Reviver(time.monotonic)
+        self._reviver = Reviver(
+            time.monotonic, is_started=lambda which: read_record(settings, which) is not None
+        )
         self._story = Story(log, self._reviver)
         self._force = Force(settings, log, self._starter, self._reviver, self._pause)
         self._next_upkeep = 0.0
@@ -232,7 +235,7 @@ class Watcher:
                 continue
             spec: TunnelSpec = status.spec
             try:
-                count = refusals.count_refusals(self._settings, spec)
+                count = refusals.count_refusals(self._settings, spec, status.pid or 0)
                 if count >= refusals.SEEN and refusals.give_up(self._settings, spec, count):
                     self._log.error("given-up", spec, detail=f"{count} refused logins in a row")
             except (TunnelTuiError, OSError) as error:

@@ -9,11 +9,13 @@ import errno
 import os
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from tunnel_tui.errors import FileRefusedError
 
-_SAFE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO must not hang us
+SAFE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+"""open(2): no symlink is followed, and neither a FIFO nor a lease makes us wait."""
 _TRIES = 20
 
 
@@ -31,6 +33,20 @@ def open_shared(path: str, *, create_mode: int = 0o666) -> int:
     return _open_or_create(path, os.O_RDWR, create_mode)
 
 
+def open_private(path: str, flags: int = 0) -> int:
+    """Open a file that is ours alone, for reading and writing; create it with mode 600.
+
+    Args:
+        path: a symlink is refused.
+        flags: more of open(2): O_APPEND.
+
+    Raises:
+        FileRefusedError: not a regular file, one with a second name, or somebody else's.
+        OSError: not allowed, no such directory, no space.
+    """
+    return _open_or_create(path, os.O_RDWR | flags, 0o600, ours=True)
+
+
 def open_log(path: str, *, append: bool = True) -> int:
     """Open a log of ours for writing at its end; create it with mode 644 where absent.
 
@@ -38,15 +54,47 @@ def open_log(path: str, *, append: bool = True) -> int:
         path: a symlink is refused.
         append: False empties the log first.
 
+    What is not ours and stands in its place goes, where the directory is ours.
+
     Raises:
         FileRefusedError: not a regular file, one with a second name (hard link), or somebody
-            else's.
+            else's; or the directory is a symlink.
         OSError: not allowed, no such directory, no space.
     """
-    descriptor = _open_or_create(path, os.O_WRONLY | os.O_APPEND, 0o644, ours=True)
+    flags = os.O_WRONLY | os.O_APPEND
+    with open_directory(os.path.dirname(path)) as directory:
+        try:
+            descriptor = _open_or_create(path, flags, 0o644, ours=True, directory=directory)
+        except FileRefusedError:
+            if os.fstat(directory).st_uid != os.geteuid() or not _is_strange(path, directory):
+                raise
+            os.unlink(os.path.basename(path), dir_fd=directory)
+            descriptor = _open_or_create(path, flags, 0o644, ours=True, directory=directory)
     if not append:
         os.ftruncate(descriptor, 0)
     return descriptor
+
+
+@contextmanager
+def open_directory(path: str) -> Iterator[int]:
+    """Hold a directory open, so that what is done in it is done there and nowhere else.
+
+    Raises:
+        FileRefusedError: it is a symlink, or no directory.
+        OSError: not allowed, no such directory.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | SAFE)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise _refused(
+                path, f"it is {_kind(os.lstat(path).st_mode)}, not a directory"
+            ) from error
+        raise
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def open_regular(path: str) -> int:
@@ -63,35 +111,28 @@ def make_directory(path: str, mode: int) -> None:
     """Make a directory, with its parents, and see that it has `mode` whatever the umask.
 
     One that exists is given the mode where it is ours. A private one (nothing for group and
-    others in `mode`) must be a real directory of our own.
+    others in `mode`) must be our own; a shared one may be somebody else's that has the mode.
 
     Raises:
-        FileRefusedError: not a directory; a private one that is a symlink or somebody else's;
-            a shared one that is somebody else's symlink.
+        FileRefusedError: not a directory (a symlink is none), or somebody else's.
         OSError: not allowed, no space.
     """
     private = not mode & 0o077
-    parent = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(parent):
-        os.makedirs(parent, exist_ok=True)
     try:
-        os.mkdir(path, mode)
-    except FileExistsError:
-        pass
-    found = os.lstat(path)
-    if stat.S_ISLNK(found.st_mode) and not private and found.st_uid == os.geteuid():
-        if not os.path.isdir(path):
-            raise _refused(path, "it is a symlink that leads to no directory")
-        return  # the owner's own arrangement; the mode of what it leads to is not ours to change
+        found = os.lstat(path)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(path, mode)
+        found = os.lstat(path)
     if not stat.S_ISDIR(found.st_mode):
         raise _refused(path, f"it is {_kind(found.st_mode)}, not a directory")
-    if found.st_uid != os.geteuid():
-        if private:
-            raise _refused(path, _belongs_to(found.st_uid))
-        return
     has = stat.S_IMODE(found.st_mode)
-    if has != mode if private else has & mode != mode:
-        _change_mode(path, mode)
+    if found.st_uid == os.geteuid():
+        if has != mode if private else has & mode != mode:
+            _change_mode(path, mode if private else has | mode)
+    elif private or has & mode != mode:
+        raise _refused(path, _belongs_to(found.st_uid))
 
 
 def write_atomic(path: str, data: bytes, mode: int | None = None) -> None:
@@ -132,14 +173,16 @@ def current(descriptor: int, path: str) -> bool:
     return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
 
 
-def _open_or_create(path: str, flags: int, mode: int, *, ours: bool = False) -> int:
+def _open_or_create(
+    path: str, flags: int, mode: int, *, ours: bool = False, directory: int | None = None
+) -> int:
     if ours:  # mostly there is none
         with suppress(FileExistsError):
-            return _create(path, flags, mode)
+            return _create(path, flags, mode, directory)
     for attempt in range(_TRIES):
         last = attempt == _TRIES - 1
         try:
-            return _open_checked(path, flags, ours)
+            return _open_checked(path, flags, ours, directory)
         except FileNotFoundError:
             pass
         except PermissionError:
@@ -149,16 +192,16 @@ def _open_or_create(path: str, flags: int, mode: int, *, ours: bool = False) -> 
             time.sleep(0.002)
             continue
         try:
-            return _create(path, flags, mode)
+            return _create(path, flags, mode, directory)
         except FileExistsError:  # somebody was faster
             if last:
                 raise
     raise AssertionError("unreachable")
 
 
-def _open_checked(path: str, flags: int, ours: bool) -> int:
+def _open_checked(path: str, flags: int, ours: bool, directory: int | None = None) -> int:
     try:
-        descriptor = os.open(path, flags | _SAFE)
+        descriptor = os.open(_within(path, directory), flags | SAFE, dir_fd=directory)
     except OSError as error:
         reasons = {
             errno.ELOOP: "it is a symlink",
@@ -184,8 +227,13 @@ def _open_checked(path: str, flags: int, ours: bool) -> int:
     return descriptor
 
 
-def _create(path: str, flags: int, mode: int) -> int:
-    descriptor = os.open(path, flags | _SAFE | os.O_CREAT | os.O_EXCL, mode)
+def _within(path: str, directory: int | None) -> str:
+    return path if directory is None else os.path.basename(path)
+
+
+def _create(path: str, flags: int, mode: int, directory: int | None) -> int:
+    flags |= SAFE | os.O_CREAT | os.O_EXCL
+    descriptor = os.open(_within(path, directory), flags, mode, dir_fd=directory)
     try:
         os.fchmod(descriptor, mode)
     except BaseException:
@@ -199,6 +247,12 @@ def _is_new(path: str) -> bool:
         return time.time() - os.lstat(path).st_ctime < 1.0
     except OSError:
         return True
+
+
+def _is_strange(path: str, directory: int) -> bool:
+    """Say whether what stands there is somebody else's."""
+    found = os.lstat(os.path.basename(path), dir_fd=directory)
+    return found.st_uid != os.geteuid()
 
 
 def _change_mode(path: str, mode: int) -> None:
@@ -235,7 +289,7 @@ def replace_file(
     descriptor = os.open(temporary, flags, 0o600)
     try:
         try:
-            _write_all(descriptor, data)
+            write_all(descriptor, data)
             if old is not None:
                 _give_to(descriptor, old.st_uid, old.st_gid)
             os.fchmod(descriptor, mode)  # after chown, which clears bits
@@ -269,14 +323,19 @@ def _overwrite(path: str, data: bytes, mode: int) -> None:
             os.fchmod(descriptor, mode)
         if data and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(descriptor, 0, len(data))  # a full disk is noticed before harm
-        _write_all(descriptor, data)
+        write_all(descriptor, data)
         os.ftruncate(descriptor, len(data))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, however little of it each call takes (write(2)).
+
+    Raises:
+        OSError: a part of it may be written.
+    """
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -325,5 +384,5 @@ def _kind(mode: int) -> str:
 
 def _refused(path: str, reason: str) -> FileRefusedError:
     return FileRefusedError(
-        "file refused", f"{path}: {reason}", "look who put it there, and remove it"
+        "file refused", f"{path}: {reason}", "look who put it there; remove it or use another place"
     )

@@ -1,34 +1,33 @@
-"""Locks between processes that end with their holder: flock(2) and open-file-description locks."""
+"""Locks between processes that end with their holder: flock(2) on files of our own."""
 
-import errno
 import fcntl
 import os
-import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from hashlib import sha256
 from types import TracebackType
 
 from tunnel_tui.errors import LockHeldError
-from tunnel_tui.system.files import current, open_shared
+from tunnel_tui.system.files import current, make_directory, open_private
+from tunnel_tui.system.proc import runs_for, trusted_users
 
-_OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", 37)  # fcntl(2), Linux 3.15
-_OFD_SETLKW = getattr(fcntl, "F_OFD_SETLKW", 38)
-_HAS_OFD = hasattr(fcntl, "F_OFD_SETLK") or os.uname().sysname == "Linux"
-_BUSY = (errno.EAGAIN, errno.EACCES)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
 
 
 class FileLock:
     """An exclusive lock on a file of its own; one holder among all processes and threads.
 
-    As a context manager it waits for `timeout` seconds (None: for ever). The file stays.
+    As a context manager it waits for `timeout` seconds (None: for ever). The file stays, but for
+    a `passing` one: that goes with the lock.
     """
 
-    __slots__ = ("_descriptor", "path", "timeout")
+    __slots__ = ("_descriptor", "_passing", "path", "timeout")
 
-    def __init__(self, path: str, timeout: float | None = 0.0) -> None:
+    def __init__(self, path: str, timeout: float | None = 0.0, *, passing: bool = False) -> None:
         self.path = path
         self.timeout = timeout
+        self._passing = passing
         self._descriptor = -1
 
     def try_lock(self) -> None:
@@ -36,7 +35,7 @@ class FileLock:
 
         Raises:
             LockHeldError: somebody has it; the detail names the pid where it is known.
-            FileRefusedError: the path is not a regular file.
+            FileRefusedError: the path is not a regular file, or somebody else's.
         """
         self.acquire(0.0)
 
@@ -45,20 +44,28 @@ class FileLock:
 
         Raises:
             LockHeldError: somebody still has it.
-            FileRefusedError: the path is not a regular file.
+            FileRefusedError: the path is not a regular file, or somebody else's.
+        """
+        if not self.take(timeout):
+            raise _held(self.path)
+
+    def take(self, timeout: float | None = 0.0) -> bool:
+        """Do as `acquire`, but answer False where somebody has the lock.
+
+        Raises:
+            FileRefusedError: the path is not a regular file, or somebody else's.
         """
         if self._descriptor >= 0:
             raise RuntimeError(f"{self.path} is locked by this object already")
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            descriptor = open_shared(self.path, create_mode=0o600)
+            descriptor = open_private(self.path)
             try:
-                taken = _until(lambda: _try_flock(descriptor), deadline)  # noqa: B023
-                if taken and current(descriptor, self.path):
+                if not _until(lambda: _try_flock(descriptor), deadline):  # noqa: B023
+                    return False
+                if current(descriptor, self.path):
                     self._descriptor = descriptor
-                    return
-                if not taken:
-                    raise _held(self.path)
+                    return True
             finally:
                 if self._descriptor != descriptor:
                     os.close(descriptor)
@@ -73,6 +80,9 @@ class FileLock:
         """Give the lock up; nothing happens without one."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
+            if self._passing and current(descriptor, self.path):
+                with suppress(OSError):
+                    os.unlink(self.path)
             # Closing alone is too late: a child that is just being started holds a copy until
             # its exec(3).
             fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -96,76 +106,59 @@ class FileLock:
         self.release()
 
 
-class RangeLock:
-    """An exclusive lock on one byte of an open file, which need not exist in it.
+class Locks:
+    """The locks of a private directory: each is a file, named in full by what it stands for.
 
-    It belongs to the open file description (fcntl(2), F_OFD_SETLK): it excludes other threads
-    too, as long as each has opened the file for itself, and it ends when that is closed.
+    Nobody else can hold them, unlike those on a file that everybody may open. A lock's file goes
+    with the lock: there may be one for every line that a stranger has written somewhere.
     """
 
-    __slots__ = ("_fd", "_held", "_offset")
+    __slots__ = ("directory",)
 
-    def __init__(self, fd: int, offset: int) -> None:
-        self._fd = fd
-        self._offset = offset
-        self._held = False
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
 
-    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
-        """Take the lock; False: somebody else has it.
+    def take(self, names: Iterable[str], timeout: float) -> FileLock | None:
+        """Take the first that is free within `timeout` seconds; None: all are held.
 
-        Args:
-            blocking: False asks once.
-            timeout: seconds to wait for it when blocking; None: for ever.
+        Raises:
+            FileRefusedError: the directory (or the one that it is in) is not ours alone.
+            OSError: it cannot be made or written.
         """
-        if blocking and timeout is None:
-            self._call(fcntl.F_WRLCK, wait=True)
-            self._held = True
-        else:
-            seconds = timeout if blocking and timeout is not None else 0.0
-            self._held = _until(self._try, time.monotonic() + seconds)
-        return self._held
+        self.make()
+        paths = [os.path.join(self.directory, _file_name(name)) for name in names]
+        deadline = time.monotonic() + timeout
+        pause = 0.005
+        while True:
+            for path in paths:
+                lock = FileLock(path, passing=True)
+                if lock.take():
+                    return lock
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
 
-    def release(self) -> None:
-        """Give the lock up; nothing happens without one."""
-        if self._held:
-            self._held = False
-            self._call(fcntl.F_UNLCK, wait=False)
+    def make(self) -> None:
+        """See that the directory is there, and ours alone.
 
-    def __enter__(self) -> "RangeLock":
-        self.acquire()
-        return self
+        Raises:
+            FileRefusedError, OSError: see `take`.
+        """
+        make_directory(os.path.dirname(self.directory), 0o700)
+        make_directory(self.directory, 0o700)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
-    def _try(self) -> bool:
-        try:
-            self._call(fcntl.F_WRLCK, wait=False)
-        except OSError as error:
-            if error.errno in _BUSY:
-                return False
-            raise
-        return True
-
-    def _call(self, kind: int, wait: bool) -> None:
-        if _HAS_OFD:
-            # struct flock: type, whence, start, len, pid (0 here), padded to eight bytes
-            request = struct.pack("hhqqi0q", kind, os.SEEK_SET, self._offset, 1, 0)
-            fcntl.fcntl(self._fd, _OFD_SETLKW if wait else _OFD_SETLK, request)
-            return
-        # Elsewhere locks belong to the process: between processes that is the same.
-        how = {fcntl.F_WRLCK: fcntl.LOCK_EX, fcntl.F_UNLCK: fcntl.LOCK_UN}[kind]
-        flag = 0 if wait or kind == fcntl.F_UNLCK else fcntl.LOCK_NB
-        fcntl.lockf(self._fd, how | flag, 1, self._offset, os.SEEK_SET)
+def _file_name(name: str) -> str:
+    plain = name.isascii() and name.replace("-", "").isalnum() and len(name) < 100
+    return name if plain else sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def lock_holder(path: str) -> int | None:
     """Say who holds the `FileLock` of a path, without touching the lock.
+
+    Believed is a lock on this very file (device and inode, as the kernel lists them) that a
+    process of ours or root's holds: others hold locks on files of theirs, as they like.
 
     Returns:
         The pid; 0 where somebody does who cannot be seen from here; None: nobody.
@@ -176,18 +169,38 @@ def lock_holder(path: str) -> int | None:
             lines = file.read().splitlines()
     except OSError:
         return None
-    device = b"%02x:%02x:%d" % (os.major(found.st_dev), os.minor(found.st_dev), found.st_ino)
-    suffix = b":%d" % found.st_ino  # overlay file systems show one device here, another there
+    suffix = b":%d" % found.st_ino
     held = [
-        fields for fields in map(bytes.split, lines) if len(fields) > 5 and fields[1] == b"FLOCK"
+        (fields[5].removesuffix(suffix), max(0, int(fields[4])))
+        for fields in map(bytes.split, lines)
+        if len(fields) > 5 and fields[1] == b"FLOCK" and fields[5].endswith(suffix)
     ]
-    for matches in (
-        [fields for fields in held if fields[5] == device],
-        [fields for fields in held if fields[5].endswith(suffix)],
-    ):
-        if matches:
-            return max(0, int(matches[0][4]))
-    return None
+    if not held:
+        return None
+    devices = {b"%02x:%02x" % (os.major(found.st_dev), os.minor(found.st_dev))}
+    if all(device not in devices for device, _ in held):
+        # Overlay file systems and btrfs show one device here, another there.
+        devices = _listed_devices(os.path.dirname(path))
+    holders = (pid for device, pid in held if device in devices)
+    return next((pid for pid in holders if pid == 0 or runs_for(pid, trusted_users())), None)
+
+
+def _listed_devices(directory: str) -> set[bytes]:
+    """Find out how the kernel lists locks on what is in a directory: by a lock on itself."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return set()
+    try:
+        inode = b"%d" % os.fstat(descriptor).st_ino
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
+            words = file.read().split()
+        return {word.rpartition(b":")[0] for word in words if word.endswith(b":" + inode)}
+    except OSError:
+        return set()
+    finally:
+        os.close(descriptor)
 
 
 def _until(attempt: Callable[[], bool], deadline: float | None) -> bool:

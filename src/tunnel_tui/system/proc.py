@@ -7,7 +7,7 @@
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 HAS_PROC = os.path.exists("/proc/self/stat")
@@ -204,6 +204,26 @@ def owner(pid: int) -> tuple[int, str] | None:
         except OSError:
             return None
     return None if uid is None else (uid, user_name(uid))
+
+
+def runs_for(pid: int, uids: Container[int]) -> bool:
+    """Tell whether a process belongs to these users through and through.
+
+    Real, effective, saved and file-system user id count (proc(5), status, `Uid`): a set-user-ID
+    program that a stranger has started with arguments of his making is not its owner's. False
+    for a process that is gone or hidden.
+    """
+    if not HAS_PROC:
+        found = owner(pid)
+        return found is not None and found[0] in uids
+    _, _, rest = _read(f"/proc/{pid}/status").partition(b"\nUid:")
+    ids = rest.partition(b"\n")[0].split()
+    return bool(ids) and all(int(uid) in uids for uid in ids)
+
+
+def trusted_users() -> frozenset[int]:
+    """Name the users whose processes and files may be believed: ourselves, and root."""
+    return frozenset((0, os.geteuid()))
 
 
 def user_name(uid: int) -> str:

@@ -8,7 +8,15 @@ from typing import NamedTuple
 from tunnel_tui.system import netlink, proc
 from tunnel_tui.system.netlink import TcpSocket
 
-__all__ = ["Holder", "TcpSocket", "answers", "port_holder", "socket_inodes", "tcp_sockets"]
+__all__ = [
+    "Holder",
+    "TcpSocket",
+    "answers",
+    "peer_uid",
+    "port_holder",
+    "socket_inodes",
+    "tcp_sockets",
+]
 
 _ESTABLISHED, _LISTEN = 1, 10  # include/net/tcp_states.h
 _ANY = ("0.0.0.0", "::")
@@ -67,6 +75,21 @@ def port_holder(host: str, port: int) -> Holder | None:
     return _holder(found[0], None)
 
 
+def peer_uid(peer: tuple[str, int], ours: tuple[str, int]) -> int | None:
+    """Say which user of this machine has the other end of an established connection.
+
+    Args:
+        peer: address and port of the other end, as getpeername(2) has them.
+        ours: those of this end.
+
+    Returns:
+        The uid, from the kernel; None: the other end is another machine's, or not to be seen.
+    """
+    ends = (_plain(peer), _plain(ours))
+    found = _sockets(_ESTABLISHED, port=peer[1])
+    return next((item.uid for item in found if (item.local, item.remote) == ends), None)
+
+
 def answers(host: str, port: int, timeout: float) -> bool:
     """Tell whether a TCP connection to `host`:`port` is accepted within `timeout` seconds."""
     import socket
@@ -120,6 +143,11 @@ def _from_proc(file: str, family: int, state: int) -> Iterator[TcpSocket]:
                     yield TcpSocket(inode, state == _LISTEN, local, remote, uid)
     except (OSError, ValueError):
         return
+
+
+def _plain(end: tuple[str, int]) -> tuple[str, int]:
+    """Spell an IPv4 address in IPv6's clothes as IPv4, as the lists do."""
+    return end[0].removeprefix("::ffff:").partition("%")[0], end[1]
 
 
 def _endpoint(text: str, family: int) -> tuple[str, int]:

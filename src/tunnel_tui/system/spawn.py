@@ -15,16 +15,22 @@ _spawned: set[int] = set()
 _lock = threading.Lock()
 
 
-def spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -> int:
+def spawn(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    output_fd: int,
+    error_fd: int | None = None,
+) -> int:
     """Start a process in a session of its own that inherits nothing from us by accident.
 
-    Standard input is `/dev/null`, output and errors go to `output_fd`; all signals have their
-    default action (Python ignores SIGPIPE), none is blocked, no other descriptor is passed on.
+    Standard input is `/dev/null`; all signals have their default action (Python ignores SIGPIPE),
+    none is blocked, no other descriptor is passed on.
 
     Args:
         argv: the program, with its path, and its arguments.
         environment: all of the new process's environment.
-        output_fd: stays open here.
+        output_fd: takes its standard output; stays open here.
+        error_fd: takes what it says of errors; None: `output_fd` does.
 
     Returns:
         The pid; its process group and session have the same number.
@@ -35,7 +41,7 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -
     actions: list[tuple[int, int, int] | tuple[int, int] | tuple[int, int, str, int, int]]
     actions = [
         (os.POSIX_SPAWN_DUP2, output_fd, 1),
-        (os.POSIX_SPAWN_DUP2, output_fd, 2),
+        (os.POSIX_SPAWN_DUP2, output_fd if error_fd is None else error_fd, 2),
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
     ]
     actions += [(os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()]
@@ -51,7 +57,7 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -
                 setsigdef=_changeable_signals(),
             )
         except NotImplementedError:
-            pid = _spawn_by_fork(argv, environment, output_fd)
+            pid = _spawn_by_fork(argv, environment, output_fd, error_fd)
         except (OSError, ValueError) as error:
             raise _spawn_error(argv[0], error) from error
         _spawned.add(pid)
@@ -138,7 +144,9 @@ def _inheritable() -> tuple[int, ...]:
     return tuple(found)
 
 
-def _spawn_by_fork(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -> int:
+def _spawn_by_fork(
+    argv: Sequence[str], environment: Mapping[str, str], output_fd: int, error_fd: int | None
+) -> int:
     """Do the same where posix_spawn(3) cannot make a session."""
     import subprocess
 
@@ -148,7 +156,7 @@ def _spawn_by_fork(argv: Sequence[str], environment: Mapping[str, str], output_f
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output_fd,
-            stderr=output_fd,
+            stderr=output_fd if error_fd is None else error_fd,
             start_new_session=True,
             restore_signals=True,
         )

@@ -54,7 +54,7 @@ class AsyncSession:
         """Whether the child is asking for a secret."""
         return self.session.hidden
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes | bytearray) -> bool:
         """Send bytes to the child; see `PtySession.write`."""
         accepted = self.session.write(data)
         self._watch_writing()

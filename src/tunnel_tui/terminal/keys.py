@@ -73,7 +73,7 @@ _CONTROL = {
 }
 _MODIFIERS = {"shift": 1, "alt": 2, "ctrl": 4}
 _SHIFT, _ALT, _CTRL = 1, 2, 4
-_PASTE_END = "\x1b[201~"
+_PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
 
 
 def encode_key(key: str, character: str | None, app_cursor: bool = False) -> bytes:
@@ -98,22 +98,40 @@ def encode_key(key: str, character: str | None, app_cursor: bool = False) -> byt
     return special.encode("utf-8", "ignore")
 
 
-def encode_paste(text: str, bracketed: bool) -> bytes:
+def encode_paste(text: str | bytearray, bracketed: bool) -> bytearray:
     """Return what pasting sends: text and line ends only, marked if the child asked for that.
 
     Control characters are left out, so that a paste can neither end its own brackets nor press
-    ctrl+c; printable characters, ASCII or not, are unchanged.
+    ctrl+c; printable characters, ASCII or not, are unchanged. Of a bytearray no copy is made but
+    the one that is returned, which the caller can wipe.
     """
-    while _PASTE_END in text:
-        text = text.replace(_PASTE_END, "")
-    text = text.replace("\r\n", "\r").replace("\n", "\r")
-    kept = "".join(
-        character
-        for character in text
-        if character in "\t\r" or unicodedata.category(character) not in ("Cc", "Cs")
-    )
-    data = kept.encode("utf-8", "ignore")
-    return b"\x1b[200~" + data + b"\x1b[201~" if bracketed else data
+    data = text.encode("utf-8", "ignore") if isinstance(text, str) else text
+    sent = bytearray(len(data))
+    end = previous = 0
+    for byte in data:
+        if previous == 0xC2 and 0x80 <= byte < 0xA0:  # a control character of two bytes
+            end -= 1
+        elif byte in b"\t\r\x1b" or (byte >= 0x20 and byte != 0x7F):
+            sent[end] = byte
+            end += 1
+        elif byte == 0x0A and previous != 0x0D:
+            sent[end] = 0x0D
+            end += 1
+        if byte == 0x7E and sent.endswith(_PASTE_END, 0, end):
+            end -= len(_PASTE_END)
+        previous = byte
+    length = 0
+    for position in range(end):
+        if sent[position] != 0x1B:
+            sent[length] = sent[position]
+            length += 1
+    sent[length:] = bytes(len(sent) - length)
+    del sent[length:]
+    if not bracketed:
+        return sent
+    marked = bytearray().join((_PASTE_BEGIN, sent, _PASTE_END))
+    sent[:] = bytes(length)
+    return marked
 
 
 def _special(base: str, modifiers: int, app_cursor: bool) -> str | None:

@@ -119,7 +119,7 @@ class PtySession:
             return None
         return data
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes | bytearray) -> bool:
         """Send bytes to the child, keeping what it does not take yet.
 
         Returns:

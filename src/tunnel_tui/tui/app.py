@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from rich.segment import Segments
+from rich.traceback import Traceback
 from textual import on
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 
 from tunnel_tui.config.preferences import load_preferences
@@ -39,6 +42,7 @@ from tunnel_tui.tui.screens.help import Help
 from tunnel_tui.tui.screens.main import MainScreen
 from tunnel_tui.tui.screens.mistakes import Mistakes
 from tunnel_tui.tui.screens.others import ask_to_end, describe, looks_forgotten
+from tunnel_tui.tui.terminal_input import forgetful
 from tunnel_tui.tui.theme import BY_WORD, THEMES, choose_theme
 from tunnel_tui.tui.toasts import clean_lines, list_failures, sweep
 from tunnel_tui.tui.widgets.header import HeaderState
@@ -47,6 +51,7 @@ PATIENCE = 5.0
 """Seconds for the app's own watch to apply a plan before it is offered to the person."""
 SETTLED = 1.0
 """Seconds after which all is built that stays."""
+READ_ONLY = "read-only: nothing can be changed here"
 TOAST_DELAY = 0.08
 """Seconds by which a toast comes after the change in the table."""
 
@@ -67,6 +72,8 @@ class TunnelApp(KeysInOrder):
         demo_hint: str = "",
         environment: Mapping[str, str] | None = None,
         login_hint: Callable[[], str] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         """Make the app.
 
@@ -75,6 +82,7 @@ class TunnelApp(KeysInOrder):
             demo_hint: a line for the header that says how to try the demo out.
             environment: decides colours and characters; by default this process's.
             login_hint: says what the demo's bastion expects at this moment.
+            read_only: the keys that change anything are off.
         """
         environment = dict(os.environ if environment is None else environment)
         # We have a theme without colours; Textual's own filter makes black on black of it.
@@ -87,7 +95,7 @@ class TunnelApp(KeysInOrder):
         glyphs = choose_glyphs(environment)
         if wishes.ascii is not None:
             glyphs = ASCII if wishes.ascii else UNICODE
-        self.context = Context(self, engine, glyphs)
+        self.context = Context(self, engine, glyphs, read_only=read_only)
         self._demo_hint = demo_hint
         self._login_hint = login_hint
         self._inbox = Inbox()
@@ -103,6 +111,26 @@ class TunnelApp(KeysInOrder):
         self.theme = theme.name
         bindings.use_keys(wishes.keys)
         self.set_keymap(dict(wishes.keys))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave out what a read-only app has not (Textual asks before every action)."""
+        del parameters
+        return not (self.context.read_only and action in bindings.CHANGES)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Take the driver that forgets what it has read, where Textual would take its own."""
+        return forgetful(super().get_driver_class())
+
+    def _fatal_error(self) -> None:
+        """Say what went wrong and leave, without the values of variables: a password is one.
+
+        Overrides a private method of Textual 8.2, which prints them.
+        """
+        self.bell()
+        traceback = Traceback(show_locals=False, width=None, suppress=["rich", "textual"])
+        shown = self.console.render(traceback, self.console.options)
+        self._exit_renderables.append(Segments(shown))
+        self._close_messages_no_wait()
 
     def begin(self) -> None:
         """Let the engine look already while the screen is being built."""
@@ -318,15 +346,18 @@ class TunnelApp(KeysInOrder):
         self.notify("q leaves; every tunnel stays as it is", markup=False, timeout=3)
 
 
-def run(settings: Settings, demo_hint: str = "") -> int:
+def run(settings: Settings, demo_hint: str = "", *, read_only: bool = False) -> int:
     """Open the app on this machine's tunnels and return its exit code.
 
     Args:
         settings: where things are.
         demo_hint: a line for the header that says how to try the demo out.
+        read_only: it shows and changes nothing.
     """
-    from tunnel_tui.tui.live import LiveEngine
+    from tunnel_tui.tui.live import LiveEngine, ReadOnlyEngine
 
+    if read_only:
+        return show(TunnelApp(ReadOnlyEngine(settings), READ_ONLY, read_only=True))
     wishes = load_preferences(preferences_file(settings))
     app = TunnelApp(LiveEngine(settings, watching=wishes.watch), demo_hint)
     app.presence = Presence(settings)

@@ -120,8 +120,13 @@ SECTIONS = (
     ("App", APP),
 )
 """The help screen, section by section."""
-
-
+_LOOKS = frozenset({"open", "details", "copy", "copy_command"})
+CHANGES = frozenset(
+    key.action.rpartition(".")[2]
+    for keys in (TUNNEL, LOGIN, ALL, CONFIG, [ADD], EMPTY_PAGE)
+    for key in keys
+) - _LOOKS | {"end_other", "again"}
+"""Actions that a read-only app has not: all of these groups but those that only look."""
 IDS = frozenset(
     key.id
     for keys in (

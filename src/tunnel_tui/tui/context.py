@@ -16,9 +16,16 @@ from tunnel_tui.tui.rows import RowModel
 
 
 class Context:
-    """One per app."""
+    """One per app.
 
-    def __init__(self, app: App[Any], engine: Engine, glyphs: Glyphs) -> None:
+    Attributes:
+        read_only: nothing can be changed from this app.
+    """
+
+    def __init__(
+        self, app: App[Any], engine: Engine, glyphs: Glyphs, *, read_only: bool = False
+    ) -> None:
+        self.read_only = read_only
         self.engine = engine
         self.settings: Settings = engine.settings
         self.glyphs = glyphs

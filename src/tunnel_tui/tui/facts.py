@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from shlex import join
 from typing import NamedTuple
 
 from tunnel_tui.model import DirectionMode, Layer, ReasonCode, State, TunnelStatus
@@ -74,9 +75,10 @@ def head_facts(status: TunnelStatus, more: Particulars, glyphs: Glyphs, now: flo
 
 def _key_facts(key: ChangedKey, glyphs: Glyphs) -> list[Fact]:
     where = f" {glyphs.dot} {clean(key.file)}:{key.line}"
-    accept = "K, where the new one is right: you type the host's name"
+    whose = f"jump host {clean(key.name)}: " if key.hop else ""
+    accept = f"{whose}K, where the new one is right: you type the host's name"
     if not key.ours:
-        accept = "that file is yours: " + clean(" ".join(key.remedy))
+        accept = f"{whose}that file is yours: " + clean(join(key.remedy))
     return [
         ("known key", (clean(key.known) or "not readable") + where, Tone.PLAIN),
         ("new key", clean(key.offered) or "not in the log any more", Tone.WARNING),

@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
+from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Layer, Outcome, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.logs import LogFollower
 from tunnel_tui.observe.status import Observer
@@ -148,3 +150,14 @@ class LiveEngine:
     def siblings(self, spec: TunnelSpec, specs: Sequence[TunnelSpec]) -> list[TunnelSpec]:
         """List those of `specs` that could ride on the same login and are not up."""
         return siblings(self.settings, spec, specs)
+
+
+def _refuse(*_arguments: Any, **_named: Any) -> NoReturn:
+    raise TunnelTuiError("this app only shows", "it was opened read-only")
+
+
+class ReadOnlyEngine(LiveEngine):
+    """The same tunnels, to look at: where a key that changes them were not off, this is."""
+
+    start = stop = restart = attach = begin_login = forget_key = _refuse
+    start_all = stop_all = restart_all = clean_up = apply = _refuse

@@ -124,11 +124,16 @@ class LoginSession:
         self._send(data)
         return True
 
-    def paste(self, text: str) -> bool:
-        """Send pasted text to ssh, marked only if it asked for marks; False as `type_key`."""
+    def paste(self, text: bytearray) -> bool:
+        """Send pasted text to ssh, marked only if it asked for marks; False as `type_key`.
+
+        Nothing of it stays behind but in `text`.
+        """
         if self.shows_typing_ahead:
             return False
-        self._send(encode_paste(text, self.screen.bracketed))
+        data = encode_paste(text, self.screen.bracketed)
+        self._send(data)
+        data[:] = bytes(len(data))
         return True
 
     @property
@@ -144,7 +149,7 @@ class LoginSession:
         quiet = asyncio.get_running_loop().time() - self._last_output
         return self.screen.cursor.column == 0 and quiet < QUIET
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | bytearray) -> None:
         if self._driver is not None and self.takes_keys and data:
             self._stay()
             self._driver.write(data)

@@ -16,7 +16,12 @@ class ActionProvider(Provider):
     """Finds actions by the words of their tooltips."""
 
     def _offers(self) -> list[Binding]:
-        return [binding for binding in ACTIONS if binding.id not in HIDDEN]
+        return [
+            binding
+            for binding in ACTIONS
+            if binding.id not in HIDDEN
+            and self.app.check_action(binding.action.rpartition(".")[2], ())
+        ]
 
     def _run(self, binding: Binding) -> partial[Any]:
         return partial(self.app.run_action, binding.action, self.screen)

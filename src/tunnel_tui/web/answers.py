@@ -16,6 +16,7 @@ from tunnel_tui.errors import (
     UnknownTunnelError,
 )
 from tunnel_tui.supervise.watchlog import WatchLog
+from tunnel_tui.web.keys import Refusals
 
 _CODES: tuple[tuple[type[TunnelTuiError], int], ...] = (
     (UnknownTunnelError, 404),
@@ -46,6 +47,11 @@ def refuse(status: int, error: str, advice: str = "", **more: object) -> web.Res
 
 def error_middleware(log: WatchLog) -> Middleware:
     """Make the outermost middleware: whatever is raised leaves as JSON."""
+    failures = Refusals(
+        lambda what, where, more: log.error(
+            "failed", path=where, detail=what, more_before=more or ""
+        )
+    )
 
     @web.middleware
     async def catch(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -73,12 +79,14 @@ def error_middleware(log: WatchLog) -> Middleware:
             text = f"{error.title}: {detail}" if detail else error.title
             status = next((code for kind, code in _CODES if isinstance(error, kind)), 500)
             return refuse(status, text, error.advice)
+        except (ConnectionError, web.RequestPayloadError):
+            return refuse(400, "the request did not come to its end")  # nobody reads it
         except OSError as error:
-            log.error("failed", path=request.path, detail=error.strerror)
+            failures.count(error.strerror or type(error).__name__, request.path[:200])
             return refuse(500, f"{error.filename or 'system'}: {error.strerror}")
         except Exception as error:
             # Its text may hold what somebody typed: only its kind is told.
-            log.error("failed", path=request.path, detail=type(error).__name__)
+            failures.count(type(error).__name__, request.path[:200])
             return refuse(500, "unexpected", f"the server's log has it ({type(error).__name__})")
 
     return catch

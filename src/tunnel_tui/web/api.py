@@ -14,6 +14,7 @@ from tunnel_tui.web.tunnels import Tunnels
 
 _LINES = 100
 _MOST_LINES = 10_000
+_PATIENCE = 10.0
 
 
 class Api:
@@ -82,7 +83,13 @@ def _reading(read: Callable[[], object]) -> Handler:
 
 async def _refuse_body(request: web.Request) -> web.Response | None:
     """Refuse what a command does not take: it is told, not ignored."""
-    data = await request.read()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            data = await request.read()
+    except TimeoutError:
+        refusal = refuse(408, "the body does not come", "this call needs none")
+        refusal.force_close()
+        return refusal
     if not data.strip():
         return None
     try:

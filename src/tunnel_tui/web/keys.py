@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 PASS_LIFETIME = 12 * 3600
 """Seconds that a browser stays logged in."""
+LINK_LIFETIME = 10 * 60
+"""Seconds that the link of the start can be used."""
 LONGEST_DELAY = 1.0
 _FIRST_DELAY = 0.05
 _MOST_WAITING = 64
 _MOST_SOURCES = 1000
+_MOST_PASSES = 1000
 _MINUTE = 60.0
 _CLEANING = 1.0
 _OTHERS = "(others)"
@@ -26,9 +29,6 @@ class Keys:
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = [_digest(key) for key in keys]
 
-    def __bool__(self) -> bool:
-        return bool(self._digests)
-
     def open_for(self, key: str) -> bool:
         """Compare with every key, in a time that says nothing about any of them."""
         digest, found = _digest(key), False
@@ -38,28 +38,49 @@ class Keys:
 
 
 class Passes:
-    """Signed cookies. The secret is made anew at each start: a restart logs everybody out."""
+    """What browsers are given for a key. Known here only: the server's end ends them all."""
 
-    def __init__(self, clock: Clock = time.time) -> None:
-        self._secret = secrets.token_bytes(32)
+    def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
+        self._ends: dict[bytes, float] = {}
 
     def issue(self) -> str:
         """Make a pass that is good for PASS_LIFETIME."""
-        text = f"{int(self._clock()) + PASS_LIFETIME}.{secrets.token_hex(8)}"
-        return f"{text}.{self._sign(text)}"
+        now = self._clock()
+        self._ends = {digest: end for digest, end in self._ends.items() if end > now}
+        if len(self._ends) >= _MOST_PASSES:
+            del self._ends[next(iter(self._ends))]
+        text = secrets.token_urlsafe(32)
+        self._ends[_digest(text)] = now + PASS_LIFETIME
+        return text
 
     def is_good(self, text: str) -> bool:
-        """Say whether a pass is ours and not too old."""
-        content, _, signature = text.rpartition(".")
-        expected = self._sign(content)
-        if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")):
-            return False
-        return int(content.partition(".")[0]) > self._clock()
+        """Say whether a pass is ours, not too old and not taken back."""
+        # Of the digest, the time of a look-up may say what it likes.
+        return self._ends.get(_digest(text), 0.0) > self._clock()
 
-    def _sign(self, text: str) -> str:
-        data = text.encode("utf-8", "replace")
-        return hmac.new(self._secret, data, hashlib.sha256).hexdigest()
+    def take_back(self, text: str) -> None:
+        """End a pass."""
+        self._ends.pop(_digest(text), None)
+
+
+class Link:
+    """The token of the link that is printed at the start: it opens once, and soon or never."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self._digest = _digest(self.token)
+        self._clock = clock
+        self._end = clock() + LINK_LIFETIME
+
+    def fits(self, token: str) -> bool:
+        """Say whether this is the token, and not too late."""
+        right = hmac.compare_digest(self._digest, _digest(token))
+        return right and self._clock() < self._end
+
+    def use_up(self) -> None:
+        """Let nobody in by it any more."""
+        self._end = 0.0
 
 
 class Record(NamedTuple):

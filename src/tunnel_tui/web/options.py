@@ -1,6 +1,5 @@
 """What the server is told: address, keys, limits. Read from the environment, once at start."""
 
-import ipaddress
 import re
 from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from urllib.parse import urlsplit
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.supervise.command import SECRETS
+from tunnel_tui.web import names
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
@@ -24,27 +24,31 @@ class Options(NamedTuple):
 
     Attributes:
         port: 0 lets the kernel choose.
-        keys: any of them opens; empty: no key is asked for (loopback only).
+        keys: any of them opens. Empty: none was given, the caller has to take the kept one.
+        key_file: where the kept key is; "": it was given.
         base_url: the public address behind a proxy, without a slash at the end; or "".
         origins: `scheme://host[:port]` that pages may come from besides our own address.
         connections: browser sessions at a time.
         idle: seconds without a key or a click after which a session ends.
         duration: seconds after which any session ends.
+        read_only: nothing can be changed through this server.
     """
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     keys: tuple[str, ...] = ()
+    key_file: str = ""
     base_url: str = ""
     origins: tuple[str, ...] = ()
     connections: int = DEFAULT_CONNECTIONS
     idle: float = DEFAULT_IDLE
     duration: float = DEFAULT_DURATION
+    read_only: bool = False
 
     @property
     def local(self) -> bool:
         """True where only this machine can connect."""
-        return is_loopback(self.host)
+        return names.is_loopback(self.host.strip("[]").lower())
 
 
 def load_options(
@@ -53,13 +57,13 @@ def load_options(
     """Read the options: argument before environment before default.
 
     Raises:
-        TunnelTuiError: a value is not understood, or others could connect and there is no key.
+        TunnelTuiError: a value is not understood.
     """
     get = environment.get
     base_url = _base_url(get("WS_BASE_URL", ""))
     listed = [text.strip() for text in get("WS_ALLOWED_ORIGINS", "").split(",")]
     origins = [_origin("WS_ALLOWED_ORIGINS", text) for text in listed if text]
-    options = Options(
+    return Options(
         host=host or get("API_HOST") or DEFAULT_HOST,
         port=_number("the port", port or get("API_PORT") or str(DEFAULT_PORT), 0, 65535),
         keys=tuple(key for text in get("API_KEY", "").split(",") if (key := text.strip())),
@@ -71,29 +75,12 @@ def load_options(
         idle=_seconds("WS_IDLE_TIMEOUT", get("WS_IDLE_TIMEOUT"), DEFAULT_IDLE),
         duration=_seconds("WS_MAX_DURATION", get("WS_MAX_DURATION"), DEFAULT_DURATION),
     )
-    if not options.local and not options.keys:
-        raise TunnelTuiError(
-            f"{options.host} is open to other machines, and there is no key",
-            "whoever connects could start and stop tunnels",
-            "set API_KEY (openssl rand -hex 32 makes one), or leave --host away",
-        )
-    return options
 
 
 def forget_secrets(environment: MutableMapping[str, str]) -> None:
     """Take the keys out of what every child process inherits."""
     for name in SECRETS:
         environment.pop(name, None)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether an address can be reached from this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _number(what: str, text: str, least: int, most: int) -> int:
@@ -133,18 +120,11 @@ def _base_url(text: str) -> str:
 def _origin(what: str, text: str) -> str:
     try:
         parts = urlsplit(text)
-        port = parts.port
     except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = urlsplit("")
+    found = names.parse_origin(f"{parts.scheme}://{parts.netloc}")
+    if not found:
         raise TunnelTuiError(
             f"{what} is not understood", f"found {text!r}", "an address as https://tunnels.example"
         )
-    return normal_origin(parts.scheme, parts.hostname, port)
-
-
-def normal_origin(scheme: str, host: str, port: int | None) -> str:
-    """Spell an origin the way browsers do: lower case, without the default port."""
-    name = f"[{host}]" if ":" in host else host
-    usual = {"http": 80, "https": 443}.get(scheme)
-    return f"{scheme}://{name}".lower() + ("" if port in (None, usual) else f":{port}")
+    return found

@@ -21,7 +21,11 @@ input, button { font: inherit; color: inherit; background: #101418; border: 1px 
   padding: .5rem; width: 100%; box-sizing: border-box; margin-top: .5rem; }
 button { background: #1f4f66; cursor: pointer; }
 :focus-visible { outline: 2px solid #5cc8ff; }
-#terminal { position: absolute; inset: 0; padding: 4px; }
+#terminal { position: absolute; inset: 0 0 24px; padding: 4px 4px 0; }
+.out { position: absolute; inset: auto 8px 0 auto; z-index: 30; }
+.out button { font-size: 12px; line-height: 20px; padding: 0 6px; margin: 0 0 2px; width: auto;
+  background: none; border-color: transparent; color: #9ab; }
+.out button:hover { color: #fff; border-color: #566; }
 .ended { display: none; background: rgba(0, 0, 0, .6); z-index: 20; }
 body.-closed .ended { display: flex; }
 body.-first-byte .opening { display: none; }
@@ -33,7 +37,7 @@ _LOGIN = """<!DOCTYPE html>
 <link rel="icon" href="data:,"><style>{style}</style></head>
 <body><main class="box"><form class="card" method="post" action="login">
 <h1>tunnel-tui</h1>
-<label for="key">Key of this server (API_KEY)</label>
+<label for="key">{label}</label>
 <input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
 <p class="error" role="alert">{error}</p>
 <button type="submit">Open</button>
@@ -51,6 +55,7 @@ _APP = """<!DOCTYPE html>
 <div class="box ended"><div class="card" role="alert"><h1>The session has ended</h1>
 <p>Every tunnel stays as it is.</p><button type="button" id="again">Open again</button></div></div>
 <div id="terminal" class="textual-terminal" data-font-size="{size}"></div>
+<form class="out" method="post" action="logout"><button id="out">log out</button></form>
 <script nonce="{nonce}">
 const socket = new URL("ws", location.href);
 socket.protocol = location.protocol === "https:" ? "wss:" : "ws:";
@@ -64,11 +69,12 @@ new MutationObserver(() => {{
 """
 
 
-def login_page(status: int, error: str = "") -> web.Response:
-    """Make the page that asks for the key."""
+def login_page(status: int, error: str = "", *, kept: bool = False) -> web.Response:
+    """Make the page that asks for the key; `kept`: one that the server has made itself."""
     # The fonts are behind the door too: this page does without.
     style = _STYLE.partition("html, body")[2]
-    text = _LOGIN.format(style="html, body" + style, error=html.escape(error))
+    label = f"Key of this server ({'its start says where it is' if kept else 'API_KEY'})"
+    text = _LOGIN.format(style="html, body" + style, label=label, error=html.escape(error))
     return _page(text, status, "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
 
 

@@ -5,8 +5,9 @@ import errno
 import logging
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import textual_serve
 from aiohttp import web
@@ -16,14 +17,16 @@ from tunnel_tui.errors import PortBusyError, TunnelTuiError
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.watchlog import WatchLog
 from tunnel_tui.system.sockets import port_holder
-from tunnel_tui.web.access import Door
+from tunnel_tui.web.access import LOGIN, LOGOUT, Door
 from tunnel_tui.web.answers import error_middleware
 from tunnel_tui.web.api import Api
+from tunnel_tui.web.keys import LINK_LIFETIME, Link, Refusals
 from tunnel_tui.web.metrics import Metrics
 from tunnel_tui.web.options import Options
 from tunnel_tui.web.pages import app_page
 from tunnel_tui.web.sessions import Sessions
 from tunnel_tui.web.tunnels import Tunnels
+from tunnel_tui.web.visitors import Reception, listen
 
 LARGEST_BODY = 64 * 1024
 _SHORT_KEY = 16
@@ -31,7 +34,13 @@ _SHUTDOWN = 12.0
 """Seconds that requests under way have when the server ends."""
 
 
-def serve(settings: Settings, options: Options, argv: Sequence[str], log: WatchLog) -> None:
+def serve(
+    settings: Settings,
+    options: Options,
+    argv: Sequence[str],
+    log: WatchLog,
+    tell: Callable[[str], None] | None = None,
+) -> None:
     """Serve until INT or TERM. Tunnels stay, sessions end.
 
     Args:
@@ -39,50 +48,62 @@ def serve(settings: Settings, options: Options, argv: Sequence[str], log: WatchL
         options: address, keys, limits.
         argv: what starts the app of one session.
         log: gets one line for each event.
+        tell: shows text to the person at the terminal, and to nobody else; None: there is none.
 
     Raises:
         PortBusyError: somebody else has the port.
         TunnelTuiError: the address cannot be used.
     """
-    for name in ("aiohttp", "textual-serve"):  # they would print what was typed
+    assert options.keys  # nothing is served without
+    for name in ("aiohttp", "textual-serve", "asyncio"):  # they would print what was typed
         logging.getLogger(name).propagate = False
         logging.getLogger(name).addHandler(logging.NullHandler())
     listener = _listen(options)
     options = options._replace(port=listener.getsockname()[1])
-    asyncio.run(_run(settings, options, argv, log, listener))
+    link = Link() if options.key_file and tell else None
+    app = make_app(settings, options, argv, log, link)
+    asyncio.run(_run(app, listener, log, lambda: _announce(options, log, link, tell)))
 
 
 async def _run(
-    settings: Settings,
-    options: Options,
-    argv: Sequence[str],
-    log: WatchLog,
-    listener: socket.socket,
+    app: web.Application, listener: socket.socket, log: WatchLog, announce: Callable[[], None]
 ) -> None:
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(signum, end.set)
-    runner = web.AppRunner(
-        make_app(settings, options, argv, log),
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=_SHUTDOWN,
+    troubles = Refusals(
+        lambda what, _, more: log.warning("trouble", detail=what, more_before=more or "")
     )
+    loop.set_exception_handler(lambda _, context: troubles.count(_kind(context), ""))
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN)
     await runner.setup()
-    await web.SockSite(runner, listener).start()
-    _announce(options, log)
+    assert runner.server is not None
+    reception = Reception(listener, runner.server, lambda what: troubles.count(what, ""))
+    reception.open()
+    announce()
     await end.wait()
     log.info("ending")
+    reception.close()
     await runner.cleanup()
     log.info("ended")
 
 
+def _kind(context: dict[str, Any]) -> str:
+    """Name what went wrong in the event loop; its text may hold what somebody typed."""
+    error = context.get("exception")
+    return type(error).__name__ if error is not None else "event loop"
+
+
 def make_app(
-    settings: Settings, options: Options, argv: Sequence[str], log: WatchLog
+    settings: Settings,
+    options: Options,
+    argv: Sequence[str],
+    log: WatchLog,
+    link: Link | None = None,
 ) -> web.Application:
     """Put everything together; nothing listens yet."""
-    door = Door(options, log)
+    door = Door(options, log, link)
     sessions = Sessions(argv, options, log)
     tunnels = Tunnels(settings)
     api = Api(tunnels, Metrics(tunnels, lambda: sessions.count))
@@ -94,6 +115,8 @@ def make_app(
     app.add_routes(
         [
             web.get("/", _page()),
+            web.get(LOGIN, _to_page),
+            web.post(LOGOUT, _logout(door, sessions)),
             web.get("/ws", sessions.handle),
             web.static("/static", Path(textual_serve.__file__).parent / "static"),
             *api.routes(),
@@ -113,28 +136,38 @@ def _page() -> Handler:
     return handle
 
 
+async def _to_page(_request: web.Request) -> web.Response:
+    return web.Response(status=303, headers={"Location": "./"})
+
+
+def _logout(door: Door, sessions: Sessions) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        used = door.log_out(request)
+        if used:
+            await sessions.end(used)
+        response = await _to_page(request)
+        door.forget_cookie(response)
+        return response
+
+    return handle
+
+
 def _listen(options: Options) -> socket.socket:
     host, port = options.host.strip("[]"), options.port
     try:
         [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise TunnelTuiError(f"cannot listen at {host}", str(error.strerror)) from error
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(address)
-        listener.listen(128)
+        return listen(family, kind, protocol, address)
     except OSError as error:
-        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise _busy(host, port) from error
         raise TunnelTuiError(
             f"cannot listen at {host} port {port}", str(error.strerror), "choose another: --port"
         ) from error
-    listener.setblocking(False)
-    return listener
 
 
 def _busy(host: str, port: int) -> PortBusyError:
@@ -145,12 +178,13 @@ def _busy(host: str, port: int) -> PortBusyError:
     return PortBusyError(f"port {port} is in use", who, "choose another: --port")
 
 
-def _announce(options: Options, log: WatchLog) -> None:
-    host = f"[{options.host}]" if ":" in options.host.strip("[]") else options.host
-    url = options.base_url or f"http://{host}:{options.port}/"
+def _announce(
+    options: Options, log: WatchLog, link: Link | None, tell: Callable[[str], None] | None
+) -> None:
+    url = options.base_url + "/" if options.base_url else f"http://{_spell(options)}/"
     log.info("serving", url=url, address=options.host, port=options.port)
-    if not options.keys:
-        log.warning("no-key", detail="everybody on this machine can use it", advice="set API_KEY")
+    if options.key_file:
+        log.info("key", file=options.key_file)
     elif any(len(key) < _SHORT_KEY for key in options.keys):
         log.warning("short-key", detail="a key can be guessed", advice="openssl rand -hex 32")
     if not options.local and not options.base_url.startswith("https:"):
@@ -159,3 +193,17 @@ def _announce(options: Options, log: WatchLog) -> None:
             detail="keys and passwords cross the network as they are",
             advice="put a proxy with TLS before it and set WS_BASE_URL",
         )
+    if link and tell:
+        minutes = LINK_LIFETIME // 60
+        tell(
+            f"\nOpen this link; it works once, within {minutes} minutes:\n"
+            f"    {url}?token={link.token}\n"
+            f"Later the page asks for the key, which is in {options.key_file}\n\n"
+        )
+
+
+def _spell(options: Options) -> str:
+    """Say where a browser finds us: nobody connects to `0.0.0.0`."""
+    host = options.host.strip("[]")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]:{options.port}" if ":" in host else f"{host}:{options.port}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from tunnel_tui.supervise.watchlog import WatchLog
+from tunnel_tui.web.access import PASS
 from tunnel_tui.web.answers import refuse
 from tunnel_tui.web.options import Options
 from tunnel_tui.web.session import AppSession
@@ -28,7 +29,7 @@ class Sessions:
         self._argv = argv
         self._options = options
         self._log = log
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._sockets: dict[web.WebSocketResponse, str] = {}
         self.count = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -48,6 +49,15 @@ class Sessions:
         finally:
             self.count -= 1
 
+    async def end(self, used: str) -> None:
+        """End the sessions that were opened with a pass."""
+        closing = [
+            socket.close(message=b"logged out")
+            for socket, pass_of_it in self._sockets.items()
+            if pass_of_it == used
+        ]
+        await asyncio.gather(*closing, return_exceptions=True)
+
     async def close(self, _app: web.Application) -> None:
         """Ask every session to end: the server stops."""
         closing = [
@@ -61,7 +71,7 @@ class Sessions:
             heartbeat=_HEARTBEAT, max_msg_size=_LARGEST_MESSAGE, compress=False, timeout=2.0
         )
         await socket.prepare(request)
-        self._sockets.add(socket)
+        self._sockets[socket] = str(request.get(PASS, ""))
 
         async def close() -> None:
             await socket.close()
@@ -80,7 +90,7 @@ class Sessions:
             self._log.info("session-opened", source=request.remote, pid=session.pid)
             why = await self._relay(socket, session)
         finally:
-            self._sockets.discard(socket)
+            self._sockets.pop(socket, None)
             # Shielded: also where the server is just ending, the app is seen off.
             await asyncio.shield(self._end(socket, session, why))
         return socket

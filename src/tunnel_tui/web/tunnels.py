@@ -171,7 +171,7 @@ class Tunnels:
         return find_tunnel(text, self.config().tunnels, self._entries())
 
     def _entries(self) -> Sequence[TunnelEntry]:
-        return StateFile(self.settings.state_file).read().entries
+        return StateFile.of(self.settings).read().entries
 
 
 def _record(spec: TunnelSpec, status: str) -> Record:

@@ -12,6 +12,7 @@ from tunnel_tui.config.load import Config, load_config, read_bytes
 from tunnel_tui.config.sshhosts import configured_forwards
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Problem, TunnelSpec
+from tunnel_tui.system.borrowed import rights_of_owner
 from tunnel_tui.tui import editor
 from tunnel_tui.tui.messages import ConfigWritten
 from tunnel_tui.tui.notices import count, mistakes
@@ -99,11 +100,12 @@ class ConfigActions(Actions):
     def action_write_sample(self) -> None:
         """Write a sample, in which nothing is in force yet, and open it."""
         try:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            with open(self._path, "x", encoding="utf-8") as file:
-                file.write(SAMPLE)
-        except OSError as error:
-            self.refuse("Cannot write a sample", f"{clean(self._path)}: {error.strerror}")
+            with rights_of_owner(self._path):
+                os.makedirs(os.path.dirname(self._path), exist_ok=True)
+                with open(self._path, "x", encoding="utf-8") as file:
+                    file.write(SAMPLE)
+        except (OSError, TunnelTuiError) as error:
+            self.refuse("Cannot write a sample", clean(str(error)))
             return
         self.context.engine.poke()
         self._edit(0)

@@ -1,5 +1,6 @@
 """Accepting a host key that has changed: never by one key, always by typing the host's name."""
 
+from shlex import join
 from typing import ClassVar
 
 from textual import on
@@ -40,7 +41,8 @@ class AcceptKey(ModalScreen[bool]):
             f"Forgets the known key in {clean(key.file)} and starts what waits for it.",
         ]
         with Vertical(id="dialog"):
-            yield Static(f"Accept another key of {clean(key.name)}?", id="question", markup=False)
+            whose = f"the jump host {clean(key.name)}" if key.hop else clean(key.name)
+            yield Static(f"Accept another key of {whose}?", id="question", markup=False)
             yield Static("\n".join(lines), id="consequences", markup=False)
             yield Input(placeholder=f"type {clean(key.name)} to accept, esc leaves", compact=True)
 
@@ -74,9 +76,9 @@ class HostKeyActions(ManyActions):
             return
         key, specs = self.details.more.key, self._waiting_for(row.status.spec)
         if key is None:
-            self.refuse("Cannot accept the key", "its log does not name it any more")
+            self.refuse("Cannot accept the key", "its log names no known key of this host")
         elif not key.ours:
-            why = f"it stands in {clean(key.file)}, which is yours: {' '.join(key.remedy)}"
+            why = f"it stands in {clean(key.file)}, which is yours: {join(key.remedy)}"
             self.refuse("Cannot accept the key", clean(why))
         else:
 

@@ -69,7 +69,7 @@ class LoginActions(Actions):
     def action_open(self) -> None:
         """Log in where that is what the selected tunnel needs; else show its details."""
         row = self.selected
-        if row is not None and not why_not("log_in", row):
+        if row is not None and not why_not("log_in", row) and not self.context.read_only:
             self.action_log_in()
         else:
             self.action_details()

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import ContentSwitcher, Input
 
@@ -94,6 +94,11 @@ class MainScreen(LogActions, ConfigActions):
                 yield self.login_pane
             yield self.search_bar
         yield self.key_bar
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave out what a read-only app has not (Textual asks before every action)."""
+        del parameters
+        return not (self.context.read_only and action in bindings.CHANGES)
 
     def on_mount(self) -> None:
         """Begin."""
@@ -225,7 +230,7 @@ class MainScreen(LogActions, ConfigActions):
         if in_table and (many := self.meant):
             marked = bool(self.context.rows.marked)
             lead = f"{len(many)} marked" if marked else f"all {len(many)}"
-            self.key_bar.show(keys_of_many(many, marked=marked), ALWAYS, lead)
+            self._show_allowed(keys_of_many(many, marked=marked), lead)
             return
         login = self.context.logins.of(row.status.spec) if row and row.login else None
         place = Place(
@@ -234,7 +239,11 @@ class MainScreen(LogActions, ConfigActions):
             bool(self.context.rows.filter),
             login is not None and login.takes_keys,
         )
-        self.key_bar.show(keys_of_row(row, place), ALWAYS)
+        self._show_allowed(keys_of_row(row, place))
+
+    def _show_allowed(self, keys: list[Binding], lead: str = "") -> None:
+        allowed = [key for key in keys if self.check_action(key.action, ())]
+        self.key_bar.show(allowed, ALWAYS, lead)
 
     def _look_up_details(self) -> None:
         """Climb the ladder anew when the tunnel, its state or its processes are others."""

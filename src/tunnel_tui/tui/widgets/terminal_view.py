@@ -17,6 +17,7 @@ from tunnel_tui.terminal.screen import Run
 from tunnel_tui.tui import bindings
 from tunnel_tui.tui.login_session import LoginSession
 from tunnel_tui.tui.present import clean
+from tunnel_tui.tui.terminal_input import Paste, wipe
 from tunnel_tui.tui.widgets.line import stretch
 
 MARGIN = 2
@@ -163,10 +164,14 @@ class TerminalView(ScrollView, can_focus=True):
         """Pass pasted text on."""
         event.stop()
         event.prevent_default()
-        if self._session is not None:
-            if not self._session.paste(event.text):
-                self.post_message(self.TooEarly())
-            self._to_end()
+        data = event.data if isinstance(event, Paste) else bytearray(event.text, "utf-8", "replace")
+        try:
+            if self._session is not None:
+                if not self._session.paste(data):
+                    self.post_message(self.TooEarly())
+                self._to_end()
+        finally:
+            wipe(data)
 
     def _to_end(self) -> None:
         if not self._following:

@@ -1,0 +1,1 @@
+"""What we know of OpenSSH, and nothing of our processes."""

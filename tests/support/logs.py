@@ -1,0 +1,15 @@
+"""A tunnel's log that a test has written, for what reads logs."""
+
+from pathlib import Path
+
+from tunnel_tui.observe.runs import RunReader
+from tunnel_tui.settings import Settings
+
+NAME = "tunnel-x.log"
+
+
+def reader_of(log: Path) -> RunReader:
+    """Make a reader of a log with the name NAME, in a directory of its own."""
+    assert log.name == NAME
+    place = str(log.parent)
+    return RunReader(Settings("", "", "", place, f"{place}/data", ""), "x")
