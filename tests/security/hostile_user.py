@@ -349,7 +349,9 @@ class Hands:
                 except OSError:
                     pass
         try:
-            with open(os.path.join(self.logs, f"tunnel-{tunnel['hash']}.log"), "ab") as file:
+            if not os.access(self.log(), os.W_OK):  # then one of ours in its place
+                os.rename(self.log(), f"{self.log()}.{pid}")
+            with open(self.log(), "ab") as file:
                 file.write(self.forged(tunnel, pid))
         except OSError:
             pass
