@@ -172,7 +172,8 @@ class Turn:
             return
         usual = self._usual.get(name.split()[0], self._usual["status"])
         if seconds > PROMISED + 2 * usual:
-            self.complain(f"{name} took {seconds:.1f} s, else {usual:.1f} s")
+            where = self.victim.account.errors.read_text(errors="replace")
+            self.complain(f"{name} took {seconds:.1f} s, else {usual:.1f} s\n{where[-3000:]}")
 
     def _run(self, *arguments: str) -> tuple[int, float]:
         code, _, seconds = self.victim.account.run(*arguments, timeout=GIVEN_UP)

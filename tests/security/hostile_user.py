@@ -122,12 +122,15 @@ class Hands:
         self.hold(lambda: self.end(pid))
         return pid
 
-    def end(self, pid: int) -> None:
-        """End a process of ours; one that somebody else has ended is noted down."""
+    def end(self, pid: int, waits: bool = False) -> None:
+        """End a process of ours; one that somebody else has ended is noted down.
+
+        One that `waits` does so for us: it does not end by itself.
+        """
         gone, status = os.waitpid(pid, os.WNOHANG)
-        if gone and os.WIFSIGNALED(status):
+        if gone and (waits or os.WIFSIGNALED(status)):
             with open(os.path.join(self.place, "signals"), "a") as note:
-                note.write(f"{os.WTERMSIG(status)} killed it\n")
+                note.write(f"{pid} ended with {os.waitstatus_to_exitcode(status)}\n")
         if not gone:
             end(pid)
 
@@ -376,8 +379,8 @@ class Hands:
         os.close(reading)
 
         def over() -> None:
+            self.end(pid, waits=True)
             os.close(writing)
-            self.end(pid)
 
         self.hold(over)
         return self.append(self.entry(tunnel, pid).encode())

@@ -18,6 +18,8 @@ from tests.support.users import User, interpreter, variables_for
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.supervise.command import build_command
 
+SLOW = 3.0
+"""Seconds after which a command tells where it is."""
 STRANGER = """
 import os, signal, sys, time
 def write(number, _frame):
@@ -35,6 +37,7 @@ class Account(Home):
 
     def __init__(self, user: User | None, product: Path, shared: Path, keys: Keys) -> None:
         super().__init__(None)
+        self.errors = self.path / "errors"
         self.user, self.uid = user, user.uid if user else 0
         self.state_file, self.log_dir = shared / "tunnels.state", shared / "logs"
         self.variables |= {
@@ -62,8 +65,9 @@ class Account(Home):
             os.chown(path, self.user.uid, self.user.gid, follow_symlinks=False)
 
     def command(self, *arguments: str) -> list[str]:
-        line = super().command(*arguments)
-        return [interpreter(), *line[1:]] if self.user else line
+        python, *rest = super().command(*arguments)
+        rest[1] = f"import faulthandler; faulthandler.dump_traceback_later({SLOW}); {rest[1]}"
+        return [interpreter() if self.user else python, *rest]
 
     def popen(self, argv: list[str], **options: object) -> "subprocess.Popen[str]":
         """Start a program as the user of this home."""
@@ -73,9 +77,8 @@ class Account(Home):
     def run(self, *arguments: str, timeout: float) -> tuple[int, str, float]:
         """Run a command; returns its exit code (-9: it took too long), its output, its seconds."""
         began = time.monotonic()
-        process = self.popen(
-            self.command(*arguments), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with self.errors.open("wb") as errors:
+            process = self.popen(self.command(*arguments), stdin=subprocess.DEVNULL, stderr=errors)
         try:
             output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
