@@ -113,7 +113,7 @@ def siblings(settings: Settings, spec: TunnelSpec, specs: Iterable[TunnelSpec]) 
     running = {
         entry.hash
         for entry in StateFile.of(settings).read().entries
-        if registered(entry) is not None
+        if registered(entry, settings.state_file) is not None
     }
     return [
         other
@@ -144,7 +144,7 @@ def riders(entries: Iterable[TunnelEntry]) -> dict[int, set[str]]:
 
 def _running(state: StateFile, spec: TunnelSpec) -> Outcome | None:
     for entry in state.read().entries:
-        if entry.hash == spec.hash and registered(entry):
+        if entry.hash == spec.hash and registered(entry, state.path):
             return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
     return None
 
