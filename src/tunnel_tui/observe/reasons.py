@@ -14,6 +14,8 @@ from tunnel_tui.observe.patterns import LINE, PATTERNS, Pattern, compiled
 from tunnel_tui.observe.sanitise import sanitise
 from tunnel_tui.ssh.client_config import SshClient
 
+MOST_LINES = 1000
+"""The last lines of one attempt that are looked at: ssh says far less."""
 _STAMPED = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d [\w-]+\[\d+\]: ")
 """In front of what autossh says, and of what we say."""
 _OUR_START = re.compile(r"\d{4}/\d\d/\d\d \S+ tunnel-tui\[\d+\]: starting ")
@@ -30,6 +32,8 @@ _VERBOSE = re.compile(
     r"[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \([^)]{0,300}pid=\d{1,9}\): "
 )
 """What LogVerbose puts in front of a message of the functions that it names (see `probe`)."""
+_LAST_WORDS = re.compile(r"Received disconnect from |\S{1,300}: Permission denied \(")
+"""With these begin the lines that end in a server's own words."""
 _EXIT_STATUS = re.compile(r"ssh exited (?:prematurely )?with (?:error )?status (\d+)")
 _EXIT_SIGNAL = re.compile(r"ssh exited on signal (\d+)")
 ENDED = ("ssh exited", "; autossh exiting", "received signal to exit")
@@ -203,14 +207,26 @@ def _of_attempt(
     client: SshClient | None,
     stood: bool,
 ) -> Reason | None:
-    said = [_VERBOSE.sub("", line[:LINE], count=1) for line in lines]
-    found = _best_match(said, [line[:LINE] for line in others])
+    every = [_VERBOSE.sub("", line[:LINE], count=1) for line in lines[-MOST_LINES:]]
+    said = _of_ssh(every)
+    found = _best_match(said, [line[:LINE] for line in others[-MOST_LINES:]])
     if found is None:
-        return _from_autossh("\n".join(said), stood)
+        return _from_autossh("\n".join(every), stood)
     reason = _make(*found, said, spec, client)
     if reason.code is ReasonCode.JUMP_FAILED:
         return of_the_way(reason, others or said)
     return reason
+
+
+def _of_ssh(lines: list[str]) -> list[str]:
+    """Leave out what follows a server's last words: ssh writes the line feeds in them as they are.
+
+    ssh itself says no more of why it failed after these.
+    """
+    for number, line in enumerate(lines):
+        if _LAST_WORDS.match(line):
+            return lines[: number + 1]
+    return lines
 
 
 def _is_over(attempt: Sequence[str]) -> bool:
