@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PINS := constraints.txt pyproject.toml scripts/make-venv
+PINS := $(wildcard requirements/*.txt) pyproject.toml scripts/make-venv
 PYTEST := $(BIN)/python -m pytest -p tests.plugins.skips -p tests.plugins.fault_table \
 	--durations=10 --durations-min=15
 TESTS ?= tests
@@ -12,7 +12,7 @@ TESTS ?= tests
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check faults bench soak fuzz lint format image screenshots recording clean
+.PHONY: help demo run test check faults bench soak fuzz attack lint format image screenshots recording clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -49,6 +49,10 @@ soak: $(VENV)/.dev  ## random faults for MINUTES=n minutes, SEED=n for the same 
 INPUTS ?= 1000000
 fuzz: $(VENV)/.dev  ## a million made-up inputs for the state file and the logs, INPUTS=n
 	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
+
+attack: $(VENV)/.dev  ## a hostile local user for MINUTES=n minutes, INPUTS=n texts of a hostile server
+	$(BIN)/python -m tests.security.fuzz_local --minutes $(MINUTES) --seed $(SEED)
+	$(BIN)/python -m tests.security.fuzz_server --banners $(INPUTS) --real 1000 --seed $(SEED)
 
 lint: $(VENV)/.dev  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -23,6 +23,9 @@ MAX_SOCKET_PATH = 90
 LOG_CAP = 10 * 1024 * 1024
 """Bytes after which a log is copied and truncated."""
 
+STRICT_VARIABLE = "TUNNEL_TUI_STRICT"
+_OFF = frozenset({"", "0", "false", "no", "off"})
+
 
 class Settings(NamedTuple):
     """Where things are. All paths are absolute.
@@ -123,6 +126,11 @@ def load_settings(
         settings_file=os.path.join(xdg_config, "tunnel-tui", "settings.yaml"),
         cache_dir=os.path.join(os.path.abspath(xdg_cache), "tunnel-tui"),
     )
+
+
+def is_strict() -> bool:
+    """Tell whether whoever writes the configuration must not be able to run programs by it."""
+    return os.environ.get(STRICT_VARIABLE, "").strip().lower() not in _OFF
 
 
 def _socket_dir(home: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 IN_OPEN, IN_ACCESS, IN_MODIFY, IN_ATTRIB = 0x20, 0x1, 0x2, 0x4
 IN_CREATE, IN_DELETE, IN_MOVED = 0x100, 0x200, 0xC0
+IN_ISDIR = 0x40000000
 CHANGED = IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED
 _HEAD = struct.Struct("iIII")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -35,9 +36,10 @@ class Opened:
             except BlockingIOError:
                 return self.names
             while data:
-                *_, length = _HEAD.unpack_from(data)
+                _, events, _, length = _HEAD.unpack_from(data)
                 name = data[_HEAD.size : _HEAD.size + length].rstrip(b"\0")
-                self.names.add(os.fsdecode(name))
+                if not events & IN_ISDIR:  # to list a directory is no harm
+                    self.names.add(os.fsdecode(name))
                 data = data[_HEAD.size + length :]
 
     def close(self) -> None:

@@ -22,9 +22,10 @@ class Answer(NamedTuple):
         return ""
 
 
-def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """Connect to a server of this machine."""
-    return socket.create_connection((host, port), timeout=PATIENCE)
+def connect(port: int, host: str = "127.0.0.1", source: str = "") -> socket.socket:
+    """Connect to a server of this machine; `source` is the address that one comes from."""
+    origin = (source, 0) if source else None
+    return socket.create_connection((host, port), timeout=PATIENCE, source_address=origin)
 
 
 def send(port: int, data: bytes, host: str = "127.0.0.1") -> Answer:

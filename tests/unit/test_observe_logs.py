@@ -275,7 +275,7 @@ def test_capping_finds_what_proves_the_run_behind_a_flood(log: Path) -> None:
     start = "2026/11/22 15:08:23 autossh[7154]: starting ssh (count 2)\n"
     success = "debug1: clientloop.c:client_loop():1290 (pid=7218): Entering interactive session.\n"
     flood = "debug1: channel 3: free: direct-tcpip, nchannels 4\n" * 20_000
-    void = "debug1: client_loop: send disconnect: Broken pipe\n"
+    void = "clientloop.c:client_loop():1463 (pid=7218): send disconnect: Broken pipe\n"
     with log.open("w") as file:
         file.write(earlier + success.replace("7218", "7217") + void + start + success)
         for _ in range(2 * LOG_CAP // len(flood)):

@@ -121,7 +121,7 @@ LINES = st.sampled_from(
         SAYS,
         SAYS.replace("77", "78"),
         "bind [127.0.0.1]:8080: Address already in use\n",
-        "Timeout, server host not responding.\n",
+        "clientloop.c:server_alive_check():7 (pid=77): Timeout, server host not responding.\n",
         "x" * 3000 + "\n",
         "x" * 5000 + "\n",
     ]

@@ -21,7 +21,9 @@ ANSWERED = (
     "debug1: ssh.c:ssh_confirm_remote_forward():1827 (pid={}): remote forward success for: "
     "listen {}, connect localhost:80\r\n"
 )
-VOID = "channel 3: open failed: administratively prohibited: open failed\n"
+TIMEOUT = "clientloop.c:server_alive_check():780 (pid={}): Timeout, server h not responding.\r\n"
+PROHIBITED = "channel 3: open failed: administratively prohibited: open failed"
+VOID = f"channels.c:channel_input_open_failure():3563 (pid=50): {PROHIBITED}\n"
 REFUSED = (
     "debug1: ssh.c:ssh_confirm_remote_forward():1827 (pid={}): remote forward failure for: "
     "listen {}, connect localhost:80\r\n"
@@ -65,13 +67,10 @@ def log(tmp_path: Path) -> Path:
         (started(1) + ENTERED.format(50) + started(2), False, True, 2),
         (started(1) + ENTERED.format(50) + OURS, False, True, 0),
         (ENTERED.format(50), True, True, 0),
-        (started(3) + ENTERED.format(50) + "Timeout, server h not responding.\r\n", False, True, 3),
-        (
-            started(1) + ENTERED.format(50) + "Connection to h closed by remote host.\r\n",
-            False,
-            True,
-            1,
-        ),
+        (started(3) + ENTERED.format(50) + TIMEOUT.format(50), False, True, 3),
+        (started(3) + ENTERED.format(50) + TIMEOUT.format(51), True, True, 3),
+        (started(3) + ENTERED.format(50) + "Timeout, server h not responding.\n", True, True, 3),
+        (started(3) + ENTERED.format(50) + f"channel 2: open failed: {PROHIBITED}", True, True, 3),
         (
             started(1) + "bind [127.0.0.1]:8080: Address already in use\r\n" + ENTERED.format(50),
             False,
@@ -134,7 +133,7 @@ def test_reading_on_sees_the_end_and_the_new_beginning(log: Path) -> None:
         assert reader.read(50, LOCAL, 0).stands
     fresh = reader_of(log).read(50, LOCAL, 0)
     assert (fresh.stands, fresh.starts) == (True, 1)
-    text += "channel 3: open failed: administratively prohibited: open failed\n"
+    text += VOID
     log.write_text(text)
     assert "prohibited" in reader.read(50, LOCAL, 0).void
     assert "prohibited" in reader_of(log).read(50, LOCAL, 0).void

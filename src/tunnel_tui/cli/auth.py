@@ -111,13 +111,17 @@ def _log_in(context: Context, spec: TunnelSpec) -> Outcome:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise TunnelTuiError("a login needs a terminal", "", "run it with a TTY (docker exec -it)")
     from tunnel_tui.cli.relay import relay
+    from tunnel_tui.ssh.client_config import name_askers
     from tunnel_tui.supervise.login import PROMPT_TIMEOUT, begin_login
 
     login = begin_login(context.settings, spec, context.environment)
     try:
+        askers = name_askers(context.settings, spec)
         context.output.info(f"logging in to {spec.remote_host} for {spec.name}")
+        context.output.info(f"what follows is said by ssh and by {askers}")
         sys.stdout.flush()
-        ended = relay(login.command, PROMPT_TIMEOUT)
+        ended = relay(login.command, PROMPT_TIMEOUT, askers)
+        context.output.info(f"end of what was said by ssh and by {spec.remote_host}")
         if ended.status == 0:
             return login.finish()
         if ended.idle:

@@ -13,6 +13,7 @@ from tunnel_tui.cli.arguments import Arguments, UsageError, parse
 from tunnel_tui.cli.context import Context
 from tunnel_tui.cli.output import Output
 from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.settings import STRICT_VARIABLE
 
 DEBUG_VARIABLE = "TUNNEL_TUI_DEBUG"
 USER_VARIABLE = "TUNNEL_TUI_USER"
@@ -55,6 +56,8 @@ def _run(arguments: Arguments, output: Output) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if arguments.named("--strict") is not None:
+        os.environ[STRICT_VARIABLE] = "1"  # also for what this command starts
     context = Context(arguments, os.environ, output)
     code = _load(arguments)(context)
     return codes.PIPE_CLOSED if output.closed and code == codes.OK else code

@@ -54,6 +54,7 @@ GLOBAL_OPTIONS = (
     Option("--config", "configuration file", "-c", "FILE"),
     Option("--ssh-config", "directory of the ssh configuration", "-s", "DIR"),
     Option("--state-file", "state file", "-f", "FILE"),
+    Option("--strict", "refuse ssh_options that could run programs or write files"),
     Option("--help", "show this help", "-h"),
     Option("--version", "show the version", "-v"),
 )

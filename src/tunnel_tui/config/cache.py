@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from tunnel_tui import __version__
 from tunnel_tui.errors import FileRefusedError
 from tunnel_tui.model import Direction, DirectionMode, TunnelSpec, digest_of
+from tunnel_tui.settings import is_strict
 from tunnel_tui.system import files
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -82,7 +83,8 @@ def _head(data: bytes, mode: DirectionMode) -> bytes:
     """Name who reads, and how much text: an answer for another of these is of no use."""
     stamps = [os.stat(os.path.join(_HERE, name)) for name in _READERS]
     text = " ".join(f"{stamp.st_size}:{stamp.st_mtime_ns}" for stamp in stamps)
-    words = f"tunnel-tui {__version__} {sys.hexversion:x} {mode.value} {len(data)} {text}\n"
+    program = f"tunnel-tui {__version__} {sys.hexversion:x}{' strict' if is_strict() else ''}"
+    words = f"{program} {mode.value} {len(data)} {text}\n"
     return words.encode("ascii")
 
 

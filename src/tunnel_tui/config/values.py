@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 from tunnel_tui.model import parse_endpoint
+from tunnel_tui.settings import is_strict
 
 ENDPOINT_ALLOWED = "a port from 1 to 65535, host:port, [v6]:port or a socket path"
 HOST_ALLOWED = "user@host or a Host of the ssh configuration"
@@ -45,6 +46,43 @@ _RESERVED_OPTIONS = {
     "setenv": "it marks the process as ours",
     "stdinnull": "a tunnel has no input",
 }
+
+_STRICT_OPTIONS = frozenset(
+    [
+        "addressfamily",
+        "bindaddress",
+        "ciphers",
+        "compression",
+        "connectionattempts",
+        "connecttimeout",
+        "gatewayports",
+        "hostkeyalgorithms",
+        "hostkeyalias",
+        "hostname",
+        "identitiesonly",
+        "identityfile",
+        "ipqos",
+        "kexalgorithms",
+        "kbdinteractiveauthentication",
+        "macs",
+        "numberofpasswordprompts",
+        "passwordauthentication",
+        "port",
+        "preferredauthentications",
+        "proxyjump",
+        "pubkeyacceptedalgorithms",
+        "pubkeyauthentication",
+        "rekeylimit",
+        "serveralivecountmax",
+        "serveraliveinterval",
+        "tcpkeepalive",
+        "user",
+        "verifyhostkeydns",
+    ]
+)
+"""ssh_config(5): these run no program, load no library, write no file, forward nothing else."""
+_STRICT_VALUE = re.compile(r"[\w.,:@%/~+*^=\[\] -]*", re.ASCII)
+"""ssh hands parts of ProxyJump, User and HostName to a shell."""
 
 
 class Mistake(NamedTuple):
@@ -123,6 +161,8 @@ def check_endpoint(text: str) -> Mistake | None:
         told = any(words in message for words in _TELLING)
         return Mistake(message, "" if told else ENDPOINT_ALLOWED)
     if endpoint.path:
+        if is_strict():  # ssh removes what is there before it listens
+            return Mistake("is a socket path, which strict mode refuses", "a port, or host:port")
         if len(endpoint.path.encode("utf-8", "replace")) > MAX_SOCKET_PATH:
             return Mistake(f"a socket path has at most {MAX_SOCKET_PATH} bytes", ENDPOINT_ALLOWED)
         if ":" in endpoint.path:
@@ -142,4 +182,15 @@ def check_option(text: str) -> Mistake | None:
     why = _RESERVED_OPTIONS.get(keyword.lower())
     if why:
         return Mistake(f"{keyword} cannot be set for a tunnel: {why}", OPTION_ALLOWED)
+    if not is_strict():
+        return None
+    if keyword.lower() not in _STRICT_OPTIONS:
+        return Mistake(
+            f"{keyword} is refused in strict mode: it is not among what runs and writes nothing",
+            "put it into the ssh configuration, which is yours alone",
+        )
+    if not _STRICT_VALUE.fullmatch(value):
+        return Mistake(
+            "has a character that strict mode refuses", "letters, digits, .,:@%/~+*^=[]-"
+        )
     return None

@@ -95,8 +95,8 @@ class Look:
             reason = self.observer.past(spec, spec.forward(settings.direction_mode)).reason
         except ValueError:  # a malformed endpoint
             return None
-        busy = reason is not None and reason.code is ReasonCode.LOCAL_PORT_BUSY
-        return reason if busy else None
+        ours = (ReasonCode.LOCAL_PORT_BUSY, ReasonCode.BAD_CONFIGURATION)
+        return reason if reason is not None and reason.code in ours else None
 
     def _candidates(self, spec: TunnelSpec, entry: TunnelEntry | None) -> Iterator[TunnelEntry]:
         """Name who may run a tunnel: its entry, an older line, a process without a line."""
@@ -159,7 +159,10 @@ class Look:
         from tunnel_tui.observe import reasons  # what stands needs no words
 
         self.dead.add((entry.hash, entry.pid))
-        past = self.observer.past(spec, spec.forward(self.observer.settings.direction_mode))
+        forward = spec.forward(self.observer.settings.direction_mode)
+        record = read_record(self.observer.settings, spec.hash)
+        leader = record.pid if record else entry.pid
+        past = self.observer.past(spec, forward, leader=leader)
         status = TunnelStatus(spec, State.DEAD, reason=past.reason, pid=entry.pid, since=past.ended)
         if orphan := self._orphan(spec):
             reason = reasons.orphaned(entry.pid, orphan.stat.pid)
@@ -243,7 +246,7 @@ class Look:
     def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
         from tunnel_tui.observe import reasons
 
-        past = self.observer.past(spec, subject.forward, subject.log_holder)
+        past = self.observer.past(spec, subject.forward, subject.log_holder, subject.pid)
         reason: Reason | None = past.reason
         if run.partial:
             reason = reasons.partly_bound(run.partial, spec)

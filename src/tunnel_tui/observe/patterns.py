@@ -28,8 +28,9 @@ class Pattern(NamedTuple):
         advice: what to do; {host}, {port} and the like come from `advice.Advice`.
         rank: the more telling wins where one failure matches several patterns.
         needs: words that another line of the same attempt must have.
-        unlogged: ssh prints it past its log, on its standard error: looked for among the words of
-            others too. So it must not matter who says it.
+        unlogged: ssh prints it past its log, on its standard error, where others write too:
+            "always" looked for there as well, or "unconnected": only while ssh has logged
+            nothing, so that no server can have said it.
     """
 
     code: ReasonCode
@@ -39,7 +40,7 @@ class Pattern(NamedTuple):
     advice: str
     rank: int = 5
     needs: str = ""
-    unlogged: bool = False
+    unlogged: str = ""
 
 
 @lru_cache(maxsize=128)
@@ -100,7 +101,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "interactive: true)",
         8,
         needs="Permission denied (",  # only where the login was refused: else another key did
-        unlogged=True,
     ),
     Pattern(
         Code.KEY_FILE,
@@ -197,7 +197,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "connection closed by the server",
         "its sshd or machine restarted, or something between cuts idle connections",
         4,
-        unlogged=True,
+        unlogged="always",
     ),
     Pattern(
         Code.CONNECTION_LOST,
@@ -237,7 +237,8 @@ PATTERNS: tuple[Pattern, ...] = (
         # Ours: ssh itself would go on without, and not know the host.
         Code.BAD_CONFIGURATION,
         ("]: not started: the ssh conf",),
-        r"tunnel-tui\[\d+\]: not started: the ssh configuration may not be read: (?P<why>.+)$",
+        r"^\S+ \S+ tunnel-tui\[\d+\]: not started: the ssh configuration may not be read: "
+        r"(?P<why>.+)$",
         "{why}",
         "run as its owner (in a container: PUID), or give this user a copy of what ssh needs",
         9,
@@ -334,7 +335,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ssh does not understand an option: {why}{bad} ({where}{file})",
         "check ssh_options of the tunnel and the ssh configuration: ssh -G {host}",
         7,
-        unlogged=True,
+        unlogged="unconnected",
     ),
     Pattern(
         Code.BAD_CONFIGURATION,
@@ -344,7 +345,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "{why}",
         "correct the tunnel or the ssh configuration: ssh -G {host}",
         7,
-        unlogged=True,
+        unlogged="unconnected",
     ),
     Pattern(
         Code.BAD_CONFIGURATION,
@@ -362,6 +363,6 @@ PATTERNS: tuple[Pattern, ...] = (
         "ssh or autossh is not installed",
         "install the openssh client and autossh",
         3,
-        unlogged=True,
+        unlogged="unconnected",
     ),
 )

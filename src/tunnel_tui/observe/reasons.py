@@ -14,18 +14,20 @@ from tunnel_tui.observe.patterns import LINE, PATTERNS, Pattern, compiled
 from tunnel_tui.observe.sanitise import sanitise
 from tunnel_tui.ssh.client_config import SshClient
 
+_STAMPED = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d [\w-]+\[\d+\]: ")
+"""In front of what autossh says, and of what we say."""
 _OUR_START = re.compile(r"\d{4}/\d\d/\d\d \S+ tunnel-tui\[\d+\]: starting ")
 _SSH_START = "]: starting ssh (count "
 _NOISE = re.compile(
     r"^(?:debug\d: |@|Warning: Permanently added|Authenticated to|pledge|  |"
-    r"[\w.-]+\.c:\w+\(\):\d+ \([^)]*pid=\d+\): (?:Transferred|Bytes per second|Exit status)|"
+    r"(?:[\w.-]+\.c:\w+\(\):\d+ \([^)]*pid=\d+\): )?(?:Transferred|Bytes per second|Exit status)|"
     r"\d{4}/\d\d/\d\d \S+ \S+: (?:port set to 0|starting |ssh child pid|"
     r"ssh exited|received signal)|"
     r"\[\d{4}-\d\d-\d\d |Disconnected from|channel \d+: open failed)"
 )
 _VERBOSE = re.compile(
-    r"^(?:debug\d: )?[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \([^)]{0,200}pid=\d{1,9}\): "
-    r"(?=send disconnect|Received disconnect|Remote: )"
+    r"^(?:debug\d: (?=\S{1,200} \([^)]{0,300}\): Remote: ))?"
+    r"[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \([^)]{0,300}pid=\d{1,9}\): "
 )
 """What LogVerbose puts in front of a message of the functions that it names (see `probe`)."""
 _EXIT_STATUS = re.compile(r"ssh exited (?:prematurely )?with (?:error )?status (\d+)")
@@ -59,7 +61,8 @@ def find_reason(
         stood = _after_success(attempt, remote)
         # What others said belongs to the last attempt that is over.
         over = _is_over(attempt)
-        reason = _of_attempt(attempt[stood:], spec, others if over else (), client)
+        heard = others if over else ()
+        reason = _of_attempt(attempt[stood:], spec, heard, client, stood > 0)
         if reason is not None or stood:
             return reason
         others = () if over else others
@@ -194,16 +197,19 @@ def _last_run(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _of_attempt(
-    lines: Sequence[str], spec: TunnelSpec | None, others: Sequence[str], client: SshClient | None
+    lines: Sequence[str],
+    spec: TunnelSpec | None,
+    others: Sequence[str],
+    client: SshClient | None,
+    stood: bool,
 ) -> Reason | None:
     said = [_VERBOSE.sub("", line[:LINE], count=1) for line in lines]
-    heard = [line[:LINE] for line in others]
-    found = _best_match(said, heard)
+    found = _best_match(said, [line[:LINE] for line in others])
     if found is None:
-        return _from_autossh("\n".join(said), heard)
+        return _from_autossh("\n".join(said), stood)
     reason = _make(*found, said, spec, client)
     if reason.code is ReasonCode.JUMP_FAILED:
-        return _of_the_way(reason, heard or said, spec)
+        return of_the_way(reason, others or said)
     return reason
 
 
@@ -218,12 +224,14 @@ def _best_match(
     lines: Sequence[str], others: Sequence[str] = ()
 ) -> tuple[Pattern, re.Match[str]] | None:
     """Find the most telling failure in lines; of equals the last."""
+    connected = any(line and not _STAMPED.match(line) for line in lines)
     text = "\n".join(lines)
     best: tuple[tuple[int, int], Pattern, re.Match[str]] | None = None
     for pattern in PATTERNS:
         if pattern.needs not in text:
             continue
-        where = [*others, *lines] if pattern.unlogged else lines
+        heard = pattern.unlogged == "always" or (pattern.unlogged and not connected)
+        where = [*others, *lines] if heard else lines
         for number, line in enumerate(reversed(where)):
             if not any(word in line for word in pattern.words):
                 continue
@@ -252,25 +260,42 @@ def _make(
     )
 
 
-def _of_the_way(reason: Reason, others: Sequence[str], spec: TunnelSpec | None) -> Reason:
-    """Say what is wrong on the way to a host, as far as the hop or the proxy program says so.
+def of_the_way(reason: Reason, others: Sequence[str]) -> Reason:
+    """Say what is wrong on the way to a host, as far as the hop or the proxy program tells.
 
-    They are strangers: their words tell a lasting failure, which no repetition may burn, from a
-    passing one, and are quoted in the text.
+    They are strangers, and the hop's server may have written all of it. So they choose among
+    words of ours, and whether a login was refused, which no repetition may burn again; what they
+    said last is quoted as evidence.
     """
-    said = [_VERBOSE.sub("", line, count=1) for line in others]
-    found = _best_match([line for line in said if not any(words in line for words in _OF_OURS)])
-    if found is None:
-        return reason
-    inner = _make(*found, said, spec, None)
-    if inner.code is ReasonCode.JUMP_FAILED:
-        return reason if reason.text == inner.text else inner._replace(advice=reason.advice)
-    code = inner.code if not inner.transient else ReasonCode.JUMP_FAILED
-    return reason._replace(code=code, text=f"{reason.text}: {inner.text}", evidence=inner.evidence)
+    said = [_VERBOSE.sub("", line[:LINE], count=1) for line in others]
+    said = [line for line in said if line and not any(words in line for words in _OF_OURS)]
+    found = _best_match(said)
+    code = found[0].code if found else ReasonCode.UNKNOWN
+    kind = _WAYS.get(code, "")
+    evidence = f"it said: “{shorten(said[-1])}”" if said else reason.evidence
+    return reason._replace(
+        code=ReasonCode.PERMISSION_DENIED if kind == _DENIED else reason.code,
+        text=f"{reason.text}: {kind}" if kind else reason.text,
+        evidence=evidence,
+    )
 
 
 _OF_OURS = ("UNKNOWN port 65535", "kex_exchange_identification")
 """What the tunnel's own ssh says when the way to its host is cut: it tells nothing of the cause."""
+_DENIED = "permission denied"
+_WAYS = {
+    ReasonCode.REFUSED: "connection refused",
+    ReasonCode.UNRESOLVED: "a name could not be resolved",
+    ReasonCode.TIMED_OUT: "no answer",
+    ReasonCode.UNREACHABLE: "unreachable",
+    ReasonCode.CONNECTION_LOST: "connection closed",
+    ReasonCode.JUMP_FAILED: "it cannot reach the host",
+    ReasonCode.HOST_KEY_CHANGED: "host key not accepted",
+    ReasonCode.HOST_KEY_UNKNOWN: "host key not accepted",
+    ReasonCode.PERMISSION_DENIED: _DENIED,
+    ReasonCode.TOO_MANY_FAILURES: _DENIED,
+    ReasonCode.KEY_FILE: _DENIED,
+}
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:
@@ -278,7 +303,7 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], ""), template)
 
 
-def _from_autossh(text: str, others: Sequence[str]) -> Reason | None:
+def _from_autossh(text: str, stood: bool) -> Reason | None:
     """Read what autossh says where ssh itself said nothing that is known."""
     if match := _TOLD_TO_END.search(text):
         return _with_evidence(killed(_signal_name(int(match[1]))), match)
@@ -287,11 +312,17 @@ def _from_autossh(text: str, others: Sequence[str]) -> Reason | None:
         reason = killed(name)._replace(text=f"ssh was killed by {name}")
         return _with_evidence(reason, match)
     if match := _EXIT_STATUS.search(text):
-        words = last_words(text.split("\n")) or last_words(others)
+        words = last_words(text.split("\n"))
         if words is not None:
             return words
         if match[1] == "0":
             reason = killed(None)._replace(text="ssh was ended from outside")
+        elif stood:
+            reason = Reason(
+                ReasonCode.CONNECTION_LOST,
+                "connection lost",
+                "network, VPN or host went away; it reconnects by itself when it is back",
+            )
         else:
             reason = Reason(ReasonCode.UNKNOWN, f"ssh ended with status {match[1]}, saying nothing")
         return _with_evidence(reason, match)

@@ -18,13 +18,9 @@ OVERLAP = 512
 _AUTOSSH_START = b"]: starting ssh (count "
 _OUR_START = b" tunnel-tui["
 VOID = re.compile(
-    rb"^(?:debug\d: )?(?:[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \([^)\n]{0,300}\): )?("
-    rb"channel \d+: open failed: administratively prohibited"
-    rb"|remote forward failure for: listen"
-    rb"|Timeout, server \S{1,300} not responding\."
-    rb"|Connection to \S{1,300} closed by remote host\."
-    rb"|Transferred: sent "
-    rb"|[\w:() ]{1,64}: Broken pipe)",
+    rb"^(?:debug\d: )?[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \((?:[^)\n]{0,300}[ (])?"
+    rb"pid=(?P<pid>\d{1,9})\): (?P<what>channel \d+: open failed: administratively prohibited"
+    rb"|remote forward failure for: listen|Timeout, server |Transferred: sent |send disconnect: )",
     re.MULTILINE,
 )
 """What ssh prints after the success line when the forward no longer stands."""
@@ -171,7 +167,7 @@ class RunReader:
         for data in _blocks(fd, max(0, start - OVERLAP), end):
             if start_of_run(data) >= 0 or success in data:
                 return self._read_back(fd, end, success)
-            void = void or _void(data)
+            void = void or _void(data, _pid_of(success))
         return self._run._replace(void=void)
 
     def _read_back(self, fd: int, end: int, success: bytes) -> Run:
@@ -187,7 +183,7 @@ class RunReader:
             if start > found:
                 return Run(known=True, starts=_count(data, start))
             if found >= 0:
-                return _confirmed(fd, begin + found, end)
+                return _confirmed(fd, begin + found, end, success)
             position, size, behind = begin, BLOCK, data[:OVERLAP]
         return self._in_old_copy(fd, end, success) if position == 0 else _in_head(fd, end, success)
 
@@ -207,10 +203,10 @@ class RunReader:
                 return Run()
             if start > found:
                 return Run(known=True, starts=_count(data, start))
-            run = _confirmed(old, first + found, size)
+            run = _confirmed(old, first + found, size, success)
         finally:
             os.close(old)
-        return run if run.void else run._replace(void=_void_within(fd, 0, end))
+        return run if run.void else run._replace(void=_void_within(fd, 0, end, _pid_of(success)))
 
 
 def judge(data: bytes, success: bytes, *, whole: bool) -> Run | None:
@@ -227,16 +223,18 @@ def judge(data: bytes, success: bytes, *, whole: bool) -> Run | None:
     if found < 0 or (start < 0 and not whole):
         return None
     partial = _line_with(data[max(start, 0) : found], b": Address already in use")
-    return Run(True, True, _void(data[found:]), partial, _count(data, start))
+    void = _void(data[found:], _pid_of(success))
+    return Run(True, True, void, partial, _count(data, start))
 
 
-def _confirmed(fd: int, at: int, end: int) -> Run:
+def _confirmed(fd: int, at: int, end: int, success: bytes) -> Run:
     """Judge the run whose success line stands at byte `at`: what came before it, and after."""
     begin = max(0, at - TAIL)
     before = os.pread(fd, at - begin, begin)
     start = start_of_run(before)
     partial = _line_with(before[max(start, 0) :], b": Address already in use")
-    return Run(True, True, _void_within(fd, at, end), partial, _count(before, start))
+    void = _void_within(fd, at, end, _pid_of(success))
+    return Run(True, True, void, partial, _count(before, start))
 
 
 def _in_head(fd: int, end: int, success: bytes) -> Run:
@@ -245,11 +243,12 @@ def _in_head(fd: int, end: int, success: bytes) -> Run:
     Capping leaves there what proves the run; the success line names the very process.
     """
     found = os.pread(fd, BLOCK, 0).rfind(success)
-    return _confirmed(fd, found, end) if found >= 0 else Run()
+    return _confirmed(fd, found, end, success) if found >= 0 else Run()
 
 
-def _void_within(fd: int, begin: int, end: int) -> str:
-    return next(filter(None, map(_void, _blocks(fd, begin, end))), "")
+def _void_within(fd: int, begin: int, end: int, pid: bytes) -> str:
+    found = (_void(data, pid) for data in _blocks(fd, begin, end))
+    return next(filter(None, found), "")
 
 
 def _blocks(fd: int, begin: int, end: int) -> Iterator[bytes]:
@@ -279,9 +278,15 @@ def _count(data: bytes, start: int) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-def _void(data: bytes) -> str:
-    found = VOID.search(data)
-    return _line_with(data[found.start() :], found[1]) if found else ""
+def _void(data: bytes, pid: bytes) -> str:
+    """Find the line of ssh `pid` that takes its success back; a server may write other pids."""
+    found = next((match for match in VOID.finditer(data) if match["pid"] == pid), None)
+    return _line_with(data[found.start() :], found["what"]) if found else ""
+
+
+def _pid_of(success: bytes) -> bytes:
+    """Return the digits of the pid in a success line (`success_lines`)."""
+    return success[len(b"pid=") : success.index(b")")]
 
 
 def _line_with(data: bytes, words: bytes) -> str:

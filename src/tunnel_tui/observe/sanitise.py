@@ -11,8 +11,11 @@ def _table() -> dict[int, str]:
     table[0x7F] = "^?"
     table.update({code: f"\\x{code:02x}" for code in range(0x80, 0xA0)})
     # What reorders, hides or breaks a line: bidirectional controls, separators, zero widths.
-    hidden = (0x61C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
+    hidden = (0xAD, 0x61C, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F))
+    hidden += (*range(0x2060, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFC))
     table.update({code: f"\\u{code:04x}" for code in hidden})
+    # Tag characters: a text that nobody sees.
+    table.update({code: f"\\U{code:08x}" for code in range(0xE0000, 0xE0080)})
     table.update(dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
     return table
 

@@ -137,15 +137,17 @@ class Observer:
             self._readers[tunnel_hash] = reader
         return reader
 
-    def past(self, spec: TunnelSpec, forward: Forward, holder: int = 0) -> "Past":
+    def past(self, spec: TunnelSpec, forward: Forward, holder: int = 0, leader: int = 0) -> "Past":
         """Read the story from the end of a tunnel's log; remembered until the log changes.
 
         Args:
             spec: the tunnel.
             forward: what it carries.
             holder: a live process of it; 0: there is none.
+            leader: the process that was started, alive or not; 0: none is known.
         """
         # Only a tunnel that does not stand has a story: the patterns are compiled for it alone.
+        from tunnel_tui.observe.own_words import own_words
         from tunnel_tui.observe.past import Past, tell
         from tunnel_tui.ssh.client_config import SshClient
 
@@ -164,8 +166,9 @@ class Observer:
         finally:
             os.close(fd)
         others = read_tail(self.settings.stderr_file(spec.hash), _OTHERS_BYTES)
+        whole = status.st_size <= _PAST_BYTES
         found = tell(
-            _lines(data),
+            own_words(_lines(data), leader, whole=whole),
             spec,
             remote=not forward.listens_here,
             others=_lines(others),

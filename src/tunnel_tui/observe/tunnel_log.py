@@ -8,6 +8,7 @@ at its start, and belong to somebody who may be believed.
 import os
 import stat as stat_bits
 
+from tunnel_tui.observe.own_words import own_words
 from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.observe.tail import lines_before, open_for_reading
 from tunnel_tui.settings import Settings
@@ -63,17 +64,25 @@ def _leads_to(link: str, path: str) -> bool:
         return True
 
 
-def own_lines(settings: Settings, tunnel_hash: str, count: int, pid: int = 0) -> list[str]:
-    """Return the last lines of a tunnel's log, sanitised; arguments as for `open_own_log`."""
-    fd = open_own_log(settings, tunnel_hash, pid)
+def own_lines(settings: Settings, tunnel_hash: str, count: int, leader: int) -> list[str]:
+    """Return the last lines of a tunnel's log that are ssh's, autossh's or ours, sanitised.
+
+    Args:
+        settings: where things are.
+        tunnel_hash: of the tunnel.
+        count: lines that are read.
+        leader: the process that we have just started as the tunnel, or that lives.
+    """
+    fd = open_own_log(settings, tunnel_hash, leader)
     if fd is None:
         return []
     try:
-        return lines_before(fd, os.fstat(fd).st_size, count)
+        lines = lines_before(fd, os.fstat(fd).st_size, count)
     except OSError:
         return []
     finally:
         os.close(fd)
+    return own_words(lines, leader, whole=len(lines) < count)
 
 
 def open_old_copy(settings: Settings, tunnel_hash: str) -> int | None:

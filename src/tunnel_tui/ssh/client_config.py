@@ -90,6 +90,24 @@ def host_names(settings: Settings, spec: TunnelSpec) -> tuple[str, ...]:
     return tuple(host.name for host in hosts(settings, spec))
 
 
+def name_askers(settings: Settings, spec: TunnelSpec) -> str:
+    """Name who may ask at a prompt of this tunnel's ssh, and gets what is typed there.
+
+    As `bastion (me@10.0.0.5) or its jump host edge`; where ssh is silent, as configured.
+    """
+    options = effective_options(settings, spec)
+    account = f"{_first(options, 'user')}@{_first(options, 'hostname')}"
+    named = spec.remote_host
+    if options and account != named:
+        named += f" ({account})"
+    hops = [host.name for host in hosts(settings, spec) if host.hop]
+    if hops:
+        named += f" or its jump host{'s' * (len(hops) > 1)} {', '.join(hops)}"
+    elif _first(options, "proxycommand") not in ("", "none"):
+        named += " or its ProxyCommand"
+    return named
+
+
 def known_hosts_files(settings: Settings, spec: TunnelSpec) -> tuple[str, ...]:
     """List the known-hosts files that ssh reads for the tunnel's own host; they may be absent."""
     return _known_hosts_files(effective_options(settings, spec))

@@ -65,7 +65,7 @@ def failure(settings: Settings, started: Launch) -> Outcome:
     """Say why a start has failed, from its log."""
     spec = started.spec
     reason = find_reason(
-        own_lines(settings, spec.hash, 200),
+        own_lines(settings, spec.hash, 200, started.pid),
         spec,
         others=others(settings, spec),
         client=SshClient(settings, spec),

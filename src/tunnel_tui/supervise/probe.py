@@ -6,8 +6,20 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.settings import Settings
 from tunnel_tui.system import files
 
-LOG_VERBOSE = "*:ssh_confirm_remote_forward():*,*:client_loop():*,*:ssh_packet_read_poll_seqnr():*"
-"""ssh_config(5) LogVerbose, since OpenSSH 8.5: what confirms a forward, and why one is refused."""
+LOG_VERBOSE = ",".join(
+    f"*:{function}():*"
+    for function in (
+        "ssh_confirm_remote_forward",
+        "client_loop",
+        "server_alive_check",
+        "sshpkt_vfatal",
+        "channel_input_open_failure",
+    )
+)
+"""ssh_config(5) LogVerbose, since OpenSSH 8.5: what confirms a forward, and what ends it, each with
+the pid of that ssh in front. Not `ssh_packet_read_poll_seqnr`: a server could write with it, at
+any time and any length (SSH_MSG_DEBUG, RFC 4253, 11.3).
+"""
 _TIMEOUT = 5.0
 _known: dict[str, bool] = {}
 

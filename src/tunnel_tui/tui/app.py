@@ -11,6 +11,7 @@ from rich.traceback import Traceback
 from textual import on
 from textual.binding import BindingType
 from textual.driver import Driver
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from tunnel_tui.config.preferences import load_preferences
@@ -37,14 +38,14 @@ from tunnel_tui.tui.messages import (
 from tunnel_tui.tui.notices import choose_notice, count
 from tunnel_tui.tui.opening import show
 from tunnel_tui.tui.palette import ActionProvider
-from tunnel_tui.tui.present import clean
+from tunnel_tui.tui.present import clean, clean_lines
 from tunnel_tui.tui.screens.help import Help
 from tunnel_tui.tui.screens.main import MainScreen
 from tunnel_tui.tui.screens.mistakes import Mistakes
 from tunnel_tui.tui.screens.others import ask_to_end, describe, looks_forgotten
 from tunnel_tui.tui.terminal_input import forgetful
 from tunnel_tui.tui.theme import BY_WORD, THEMES, choose_theme
-from tunnel_tui.tui.toasts import clean_lines, list_failures, sweep
+from tunnel_tui.tui.toasts import list_failures, sweep
 from tunnel_tui.tui.widgets.header import HeaderState
 
 PATIENCE = 5.0
@@ -332,6 +333,20 @@ class TunnelApp(KeysInOrder):
         title = count(len(done), "thing") + " cleaned up" if done else "Nothing to clean up"
         more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []
         self.notify("\n".join(lines[:5] + more) or "all is tidy", title=title, markup=False)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a toast. Whatever it says of others is shown as text: no markup, no controls."""
+        del markup
+        message, title = clean_lines(message), clean(title)
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def on_notify(self) -> None:
         """Make room before another toast comes."""

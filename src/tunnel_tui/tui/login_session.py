@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, Reason, ReasonCode, TunnelSpec
+from tunnel_tui.ssh.client_config import name_askers
 from tunnel_tui.supervise.login import PROMPT_TIMEOUT
 from tunnel_tui.terminal.aio import AsyncSession
 from tunnel_tui.terminal.keys import encode_key, encode_paste
@@ -44,6 +45,7 @@ class LoginSession:
 
     Attributes:
         spec: the tunnel that is logged in for.
+        askers: who may ask, and gets what is typed.
         riders: other tunnels that a person asked for meanwhile.
         everything: whether all tunnels of the host are to come up, without a question.
         reason: why it failed.
@@ -62,6 +64,7 @@ class LoginSession:
         everything: bool = False,
     ) -> None:
         self.spec = spec
+        self.askers = spec.remote_host
         self.riders: list[TunnelSpec] = []
         self.everything = everything
         self.screen = Screen(*size)
@@ -200,6 +203,7 @@ class LoginSession:
     async def _run(self, engine: Engine) -> Outcome | None:
         if not await asyncio.to_thread(engine.needs_login, self.spec):
             return await asyncio.to_thread(engine.attach, self.spec)
+        self.askers = await asyncio.to_thread(name_askers, engine.settings, self.spec)
         login = await asyncio.to_thread(engine.begin_login, self.spec)
         try:
             if self._cancelled:

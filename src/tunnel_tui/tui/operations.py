@@ -19,6 +19,7 @@ from tunnel_tui.tui.messages import (
     TunnelHandled,
     tell_screen,
 )
+from tunnel_tui.tui.present import is_plain
 from tunnel_tui.tui.toasts import shorten
 
 BUSY = {"start": "starting", "stop": "stopping", "restart": "restarting"}
@@ -165,6 +166,11 @@ class Operations:
 
         def copy() -> None:
             line = self._engine.shell_line(spec)
+            if not is_plain(line, quoted=True):
+                why = "it has characters that act where it is pasted"
+                title, warn = "Cannot copy the ssh command", "warning"
+                self._app.call_from_thread(self._app.notify, why, title=title, severity=warn)
+                return
             self._app.call_from_thread(self._app.copy_to_clipboard, line)
             self._app.call_from_thread(
                 self._app.notify,

@@ -1,5 +1,6 @@
 """A tunnel's truth in words and figures for a person. Pure: no widget, no clock of its own."""
 
+import shlex
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ class Tone(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     MATCH = "match"
+    ASKING = "asking"
 
 
 class Span(NamedTuple):
@@ -54,6 +56,21 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def clean_lines(text: str) -> str:
+    """Make a text of several lines harmless and keep its lines."""
+    return "\n".join(map(clean, text.split("\n")))
+
+
+def is_plain(text: str, *, quoted: bool) -> bool:
+    """Tell whether a text may be put on the clipboard: no terminal acts on it where it is pasted.
+
+    Args:
+        text: an address or a command.
+        quoted: False for what strangers may have written: no shell may act on it either.
+    """
+    return text.isprintable() and (quoted or shlex.quote(text) == text)
 
 
 def width_of(text: str) -> int:

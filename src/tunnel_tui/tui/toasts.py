@@ -18,11 +18,6 @@ _PLACE = "--textual-toast-"
 """What Textual puts before a notification's identity to name the place of its toast."""
 
 
-def clean_lines(text: str) -> str:
-    """Make a text of several lines harmless and keep its lines."""
-    return "\n".join(clean(line) for line in text.splitlines())
-
-
 def list_failures(failed: Sequence[Outcome]) -> str:
     """Say of each failure whose it is and why; of a single one also what to do."""
     lines = [_failure(outcome) for outcome in failed[:LISTED]]

@@ -7,6 +7,7 @@ address that has most: whoever comes with the key asks at once and is not the ol
 
 import asyncio
 import errno
+import math
 import resource
 import socket
 from collections.abc import Callable
@@ -83,7 +84,9 @@ class Visitor(web.RequestHandler):
             self.transport.pause_reading()
 
     def trust(self) -> None:
-        """Take note that it has shown a key."""
+        """Take note that it has shown a key; idempotent."""
+        if not self.stranger:
+            return
         self.stranger = False
         self._crowd.forget(self)
         if self.transport is not None:
@@ -102,8 +105,14 @@ class Visitor(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no HTTP; aiohttp would say who it is, and quote the request."""
-        del request, exc, message
+        """Answer what is no HTTP; aiohttp would say who it is, and quote the request.
+
+        Raises:
+            ConnectionError: an answer has begun, and there is no other; the connection ends.
+        """
+        del exc, message
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer broke off")
         refusal = refuse(status, "this is not understood" if status < 500 else "unexpected")
         refusal.headers["Server"] = "tunnel-tui"
         refusal.force_close()
@@ -173,7 +182,8 @@ class Reception:
         self._sweep()
 
     def close(self) -> None:
-        """Accept nobody any more; who is there stays."""
+        """Accept nobody any more; who has shown a key stays."""
+        self._crowd.drop_older(math.inf)  # no half request delays the end
         for timer in self._timers.values():
             timer.cancel()
         self._loop.remove_reader(self._listener)

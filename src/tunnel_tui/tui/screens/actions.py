@@ -10,7 +10,7 @@ from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.context import Context
 from tunnel_tui.tui.notices import count
 from tunnel_tui.tui.operations import BUSY
-from tunnel_tui.tui.present import clean, forward_of
+from tunnel_tui.tui.present import clean, forward_of, is_plain
 from tunnel_tui.tui.rows import Row, next_order
 from tunnel_tui.tui.screens.confirm import Confirm
 from tunnel_tui.tui.widgets.filterbar import FilterBar
@@ -153,6 +153,9 @@ class Actions(Screen[None]):
             self.refuse("Cannot copy", why_not("copy", row) or "its address cannot be read")
             return
         address = str(forward.listener)
+        if not is_plain(address, quoted=row.status.configured):
+            self.refuse("Cannot copy", "its address has characters that act where it is pasted")
+            return
         self.app.copy_to_clipboard(address)
         where = "here" if forward.listens_here else f"at {row.status.spec.remote_host}"
         self.notify(f"{address} ({where})", title="Copied", markup=False, timeout=3)

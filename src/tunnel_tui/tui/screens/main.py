@@ -23,6 +23,7 @@ from tunnel_tui.tui.footer import (
 )
 from tunnel_tui.tui.logreader import LogReader, Told
 from tunnel_tui.tui.messages import DetailsRead, LogRead, ScreenBuilt
+from tunnel_tui.tui.present import clean
 from tunnel_tui.tui.rows import Past
 from tunnel_tui.tui.screens.config_actions import ConfigActions
 from tunnel_tui.tui.screens.log_actions import ALL, LogActions
@@ -220,7 +221,10 @@ class MainScreen(LogActions, ConfigActions):
     def _show_keys(self) -> None:
         session = self._has_keyboard()
         if session is not None:
-            self.key_bar.show(AT_PROMPT if session.alive else AFTER_FAILURE, ())
+            # Here too, because a server may have drawn all that is between this line and the head.
+            lead = f"typing goes to {session.spec.remote_host[:40]}" if session.takes_keys else ""
+            keys = AT_PROMPT if session.alive else AFTER_FAILURE
+            self.key_bar.show(keys, (), clean(lead))
             return
         if isinstance(self.focused, Input):
             self.key_bar.show(TYPING, ())

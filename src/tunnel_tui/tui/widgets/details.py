@@ -25,7 +25,7 @@ from tunnel_tui.tui.facts import (
     history_facts,
 )
 from tunnel_tui.tui.glyphs import Glyphs
-from tunnel_tui.tui.present import Tone, amount, round_trip, sparkline
+from tunnel_tui.tui.present import Tone, amount, clean, round_trip, sparkline
 from tunnel_tui.tui.rows import Past
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned, suit_scroll_bars
 
@@ -153,7 +153,7 @@ def make_grid(facts: Sequence[Fact], style: Callable[[Tone], Style]) -> Table:
     grid.add_column(width=10, no_wrap=True)
     grid.add_column(overflow="fold")
     for label, text, tone in facts:
-        grid.add_row(Text(label, style(Tone.FAINT)), Text(text, style(tone)))
+        grid.add_row(Text(label, style(Tone.FAINT)), Text(clean(text), style(tone)))
     return grid
 
 
@@ -169,10 +169,10 @@ def make_ladder(rungs: Sequence[Rung], style: Callable[[Tone], Style]) -> Table:
         grid.add_row(
             Text(rung.glyph, style(rung.tone)),
             Text(rung.name, style(named)),
-            Text(rung.detail, style(Tone.DEAD if broken else Tone.DIM)),
+            Text(clean(rung.detail), style(Tone.DEAD if broken else Tone.DIM)),
         )
         if rung.advice:
-            grid.add_row("", "", Text(rung.advice, style(Tone.NAME)))
+            grid.add_row("", "", Text(clean(rung.advice), style(Tone.NAME)))
     return grid
 
 

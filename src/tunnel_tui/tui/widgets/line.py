@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tunnel_tui.tui.glyphs import Glyphs
-from tunnel_tui.tui.present import Span, Tone, width_of
+from tunnel_tui.tui.present import Span, Tone, clean, width_of
 
 TONE_CLASSES = frozenset(f"tone--{tone.value}" for tone in Tone)
 
@@ -76,7 +76,7 @@ def make_strip(
         style = widget.tone_style(tone)
         if action:
             style += Style(meta={"@click": action})
-        segments.append(Segment(text, style))
+        segments.append(Segment(clean(text), style))
     base = widget.base_style if over is None else widget.base_style + over
     return Strip(segments).adjust_cell_length(width).apply_style(base)
 

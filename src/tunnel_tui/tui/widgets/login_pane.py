@@ -11,15 +11,22 @@ from textual.widgets import Static
 from tunnel_tui.model import DirectionMode, Reason, ReasonCode, State, TunnelSpec, TunnelStatus
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.login_session import LAST_WORDS, LoginSession, Phase
-from tunnel_tui.tui.present import Span, Tone, clean, cut, ends, width_of
+from tunnel_tui.tui.present import Span, Tone, clean, clean_lines, cut, ends, width_of
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, LineWidget, Toned, spans_width
 from tunnel_tui.tui.widgets.terminal_view import TerminalView
 
 HIDDEN = "typing is hidden"
 
 
+GETS_IT = "gets what you type"
+
+
 class LoginHead(LineWidget):
-    """The line above the terminal: the host, what will be forwarded, whether typing shows."""
+    """The line above the terminal: who asks, what will be forwarded, whether typing shows.
+
+    A server can draw anything into the terminal, and push away what ssh said of it. It cannot
+    reach this line, nor the edge to the left of the terminal.
+    """
 
     def __init__(self, mode: DirectionMode, glyphs: Glyphs) -> None:
         super().__init__(id="login-head")
@@ -27,18 +34,27 @@ class LoginHead(LineWidget):
         self._glyphs = glyphs
         self._spec: TunnelSpec | None = None
         self._note = Span("")
+        self._askers = ""
 
-    def show(self, spec: TunnelSpec | None, note: Span) -> None:
-        """Say what is being logged in for, and what there is to know."""
-        self._spec, self._note = spec, note
+    def show(self, spec: TunnelSpec | None, note: Span, askers: str = "") -> None:
+        """Say what is being logged in for, and what there is to know.
+
+        Args:
+            spec: the tunnel; None leaves the line empty.
+            note: what stands at the right.
+            askers: who gets what is typed; "" where nothing is asked.
+        """
+        self._spec, self._note, self._askers = spec, note, askers
         self.update_line()
 
     def spans(self, width: int) -> Sequence[Span]:
         """Draw host and forward to the left, the note to the right."""
         if self._spec is None:
             return ()
+        if self._askers:
+            return self._warning(width)
         both, glyphs = ends(self._spec, self._mode), self._glyphs
-        note = self._note if self._note.text else Span("")
+        note = self._note
         room = width - width_of(note.text) - 4
         host = cut(clean(self._spec.remote_host), max(8, room), glyphs)
         forward = f"{both.listener} {glyphs.arrow} {both.target}"
@@ -48,6 +64,19 @@ class LoginHead(LineWidget):
             left += [Span("   "), Span(cut(forward, spare, glyphs), Tone.DIM)]
         gap = max(1, width - spans_width(left) - width_of(note.text) - 2)
         return [*left, Span(" " * gap), note]
+
+    def _warning(self, width: int) -> Sequence[Span]:
+        """Fill the whole line: who gets what is typed must not be overlooked."""
+        note, glyphs = self._note.text, self._glyphs
+        room = width - width_of(note) - width_of(GETS_IT) - 4
+        text = f"  {cut(clean(self._askers), max(8, room), glyphs)} {GETS_IT}"
+        spare = width - width_of(text) - width_of(note)
+        if self._spec is not None and spare >= 16:
+            both = ends(self._spec, self._mode)
+            forward = f"{both.listener} {glyphs.arrow} {both.target}"
+            text += "   " + cut(forward, spare - 4, glyphs)
+        gap = max(1, width - width_of(text) - width_of(note))
+        return [Span(cut(text + " " * gap + note, width, glyphs), Tone.ASKING)]
 
 
 class LoginPane(Vertical):
@@ -77,7 +106,8 @@ class LoginPane(Vertical):
     def say_too_early(self) -> None:
         """Say that what was typed went nowhere; until the next question comes."""
         if self.session is not None:
-            self.head.show(self.session.spec, Span("nothing is asked yet ", Tone.WARNING))
+            note = Span("nothing is asked yet ", Tone.WARNING)
+            self.head.show(self.session.spec, note, askers_of(self.session))
 
     def show(self, session: LoginSession | None, status: TunnelStatus | None) -> None:
         """Show a login, or what there is to say of one that has not begun.
@@ -93,7 +123,7 @@ class LoginPane(Vertical):
             head.show(status.spec if status is not None and needed else None, Span(""))
             word.say(teach(status))
         else:
-            head.show(session.spec, note_of(session))
+            head.show(session.spec, note_of(session), askers_of(session))
             word.say(tell_failure(session.reason) if session.reason is not None else ())
         self.terminal.display = session is not None
 
@@ -120,7 +150,14 @@ class LoginWord(Static, Toned):
             if said[:1] and said[0].tone is Tone.DEAD
             else []
         )
-        self.update(Text.assemble(*((s.text, self.tone_style(s.tone)) for s in [*mark, *said])))
+        self.update(
+            Text.assemble(*((clean_lines(s.text), self.tone_style(s.tone)) for s in [*mark, *said]))
+        )
+
+
+def askers_of(session: LoginSession) -> str:
+    """Say who gets what is typed; "" where nobody does."""
+    return session.askers if session.takes_keys else ""
 
 
 def note_of(session: LoginSession) -> Span:

@@ -28,6 +28,7 @@ class TerminalView(ScrollView, can_focus=True):
     """Shows one login's terminal. While it has the keyboard, one key is ours: to let go of it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings.TERMINAL]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"terminal--edge"}
     ALLOW_SELECT = False
 
     class Released(Message):
@@ -123,9 +124,9 @@ class TerminalView(ScrollView, can_focus=True):
         row = index - len(self._history)
         if row < 0:
             text = clean(self._history[index])
-            segments = [Segment(" " * MARGIN), Segment(text)]
+            segments = [*self._margin(session), Segment(text)]
         elif row < session.screen.size[1]:
-            segments = [Segment(" " * MARGIN), *draw_runs(session.screen.line(row))]
+            segments = [*self._margin(session), *draw_runs(session.screen.line(row))]
         else:
             return Strip.blank(width, base)
         strip = Strip(segments).adjust_cell_length(width)
@@ -133,6 +134,13 @@ class TerminalView(ScrollView, can_focus=True):
         if row == cursor.row and cursor.visible and session.takes_keys and width:
             strip = _draw_cursor(strip, min(cursor.column + MARGIN, width - 1), self.has_focus)
         return strip.apply_style(base)
+
+    def _margin(self, session: LoginSession) -> list[Segment]:
+        """Draw an edge to the left of what others may draw, for as long as something is asked."""
+        if not session.takes_keys:
+            return [Segment(" " * MARGIN)]
+        edge = self.get_component_rich_style("terminal--edge", partial=True)
+        return [Segment(" ", edge), Segment(" " * (MARGIN - 1))]
 
     # Keys ------------------------------------------------------------------------------------
 

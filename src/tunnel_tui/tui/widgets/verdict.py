@@ -9,7 +9,7 @@ from textual.widgets import Static
 from tunnel_tui.model import ReasonCode, State, TunnelStatus
 from tunnel_tui.tui.bindings import TUNNEL, key_text
 from tunnel_tui.tui.glyphs import Glyphs
-from tunnel_tui.tui.present import STATE_TONES, Span, Tone, clean, reason_spans
+from tunnel_tui.tui.present import STATE_TONES, Span, Tone, clean, clean_lines, reason_spans
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned
 
 UNCONFIGURED = "not in the config: x stops it, and it cannot be started from here"
@@ -33,7 +33,9 @@ class Verdict(Static, Toned):
             return
         self._shown = spans
         self.display = bool(spans)
-        self.update(Text.assemble(*((span.text, self.tone_style(span.tone)) for span in spans)))
+        self.update(
+            Text.assemble(*((clean_lines(span.text), self.tone_style(span.tone)) for span in spans))
+        )
 
 
 def compose_verdict(status: TunnelStatus, glyphs: Glyphs) -> Sequence[Span]:
