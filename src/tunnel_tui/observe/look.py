@@ -108,6 +108,8 @@ class Look:
                 yield TunnelEntry.of(spec, pid)
             if spec.interactive and (login := self._login(spec)):
                 yield login
+            if spec.interactive and (record := read_record(self.observer.settings, spec.hash)):
+                yield TunnelEntry.of(spec, record.pid)
         if self.rescan or (entry is not None and not self.observer.is_known_dead(entry)):
             self._scan()
         for process in self.observer.tagged(spec.hash):
@@ -187,7 +189,7 @@ class Look:
         self.watched.add(ssh.pid)
         if subject.frozen and not subject.login:
             return self._starting(spec, subject, run)
-        stands, confirmed = self._stands(subject, run)
+        stands, confirmed = self._stands(spec.hash, subject, run)
         if not stands:
             return self._starting(spec, subject, run)
         if (told := subject.told) and told[:3] == (id(spec), id(run), self.boot):
@@ -216,10 +218,10 @@ class Look:
         found = subject.traffic(self.sockets)
         return status if found == status.traffic else status._replace(traffic=found)
 
-    def _stands(self, subject: Subject, run: Run) -> tuple[bool, bool]:
+    def _stands(self, tunnel_hash: str, subject: Subject, run: Run) -> tuple[bool, bool]:
         """Tell whether the forward stands, and whether that is certain."""
         if subject.login:
-            return self._rides(subject), True
+            return self._rides(tunnel_hash, subject), True
         if subject.forward.listens_here:
             # Of several addresses of a listener one may be in use: ssh says so before it is done.
             agrees = run.stands or not (subject.speaks and run.known)
@@ -230,15 +232,18 @@ class Look:
         # Started by the shell scripts, or the log is lost.
         return subject.is_connected(self.sockets), False
 
-    def _rides(self, subject: Subject) -> bool:
+    def _rides(self, tunnel_hash: str, subject: Subject) -> bool:
         """Tell whether a login answers and holds this forward.
 
-        A tunnel is registered on a login only after the master has confirmed its forward, and a
-        remote forward ends only with the connection; a local one shows as a listening socket.
+        That of a tunnel that we attached was confirmed by the master, and a remote forward ends
+        only with the connection; a local one shows as a listening socket.
         """
         if not subject.answers():
             return False
-        return not subject.forward.listens_here or subject.listens(self.sockets)
+        if subject.forward.listens_here:
+            return subject.listens(self.sockets)
+        record = read_record(self.observer.settings, tunnel_hash)
+        return record is not None and record.pid == subject.pid
 
     def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
         from tunnel_tui.observe import reasons

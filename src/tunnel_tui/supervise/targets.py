@@ -62,10 +62,13 @@ def detach(
         keep: remote hosts whose login stays even without a tunnel on it.
     """
     stopping = {target.hash for target in targets}
-    riders = riding.riders(state.read().entries)
+    entries = state.read().entries
+    riders: dict[int, set[str]] = {}
     for target in targets:
         for entry in target.logins():
-            others = riders.get(entry.pid, set()) - stopping
+            if entry.pid not in riders:
+                riders[entry.pid] = riding.riders(settings, entries, entry.pid)
+            others = riders[entry.pid] - stopping
             if others or entry.remote_host in keep:
                 _take_off(settings, target, entry)
 
@@ -74,6 +77,9 @@ def _take_off(settings: Settings, target: Target, entry: TunnelEntry) -> None:
     spared = {entry.pid, *proc.descendants(entry.pid)}
     target.family = [stat for stat in target.family if stat.pid not in spared]
     socket = settings.login_socket(entry.remote_host)
+    if not riding.is_attached(settings, entry):
+        target.detached = entry.pid
+        return
     try:
         riding.request(settings, entry.spec(), socket, "cancel")
     except TunnelTuiError as error:
