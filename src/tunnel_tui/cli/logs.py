@@ -55,12 +55,16 @@ def _count(context: Context) -> int | None:
 def _one(context: Context, count: int | None) -> int:
     from tunnel_tui.cli.single import find
     from tunnel_tui.observe.logs import tail_lines
+    from tunnel_tui.observe.tunnel_log import is_strangers, log_path
 
     tunnel, output = find(context, context.arguments.operands[0]), context.output
-    path = context.settings.log_file(tunnel.hash)
+    path = log_path(context.settings, tunnel.hash)
     lines = _LINES if count is None else count
     if context.arguments.flag(FOLLOW):
         return follow(context, [(tunnel.name, path)], lines)
+    if is_strangers(path):
+        output.error(f"{tunnel.name} has no log of ours", f"{path} belongs to another user")
+        return codes.FAILED
     if not os.path.lexists(path):
         output.error(f"{tunnel.name} has no log", f"{path} is written when the tunnel starts")
         return codes.FAILED

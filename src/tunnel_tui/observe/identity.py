@@ -95,6 +95,20 @@ def prove(entry: TunnelEntry, state_file: str) -> tuple[str, ...] | None:
     return None if elsewhere and os.path.abspath(elsewhere) != state_file else argv
 
 
+def foreign_owner(entry: TunnelEntry) -> str:
+    """Name the user, neither we nor root, whose process looks like an entry's tunnel; "": none.
+
+    It may be that user's own tunnel. It is not ours, whatever it looks like.
+    """
+    if proc.runs_for(entry.pid, proc.trusted_users()):
+        return ""
+    argv = command_line(entry.pid)
+    if not program(argv) or tag_of(argv) != entry.hash:
+        return ""
+    found = proc.owner(entry.pid)
+    return found[1] if found else ""
+
+
 def is_ours(entry: TunnelEntry, pid: int, argv: Sequence[str]) -> bool:
     """Tell whether a process of a trusted owner has the command line that `entry` registered.
 

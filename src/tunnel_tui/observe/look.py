@@ -11,7 +11,7 @@ from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.observe.runs import Run
 from tunnel_tui.observe.subject import Subject
 from tunnel_tui.observe.transport import Sockets
-from tunnel_tui.observe.tunnel_log import was_removed
+from tunnel_tui.observe.tunnel_log import log_path, was_removed
 from tunnel_tui.system.proc import ProcessStat, owner, runs_for, start_time, trusted_users
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Look:
     def _not_started(self, spec: TunnelSpec) -> Reason | None:
         """Tell why the last start came to nothing; None: there was none, or the log is gone."""
         settings = self.observer.settings
-        if not os.path.lexists(settings.log_file(spec.hash)):
+        if not os.path.lexists(log_path(settings, spec.hash)):
             return None
         try:
             reason = self.observer.past(spec, spec.forward(settings.direction_mode)).reason

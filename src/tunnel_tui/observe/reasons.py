@@ -133,7 +133,7 @@ def foreign(pid: int, user: str) -> Reason:
     return Reason(
         ReasonCode.NOT_OURS,
         f"runs as user {user}, not ours",
-        f"pid {pid} is left alone; whoever wrote it into the state file is not this tunnel",
+        f"pid {pid} is left alone: that user can stop it, and root with TUNNEL_TUI_USER",
     )
 
 

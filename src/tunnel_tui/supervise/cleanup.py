@@ -8,6 +8,7 @@ from tunnel_tui.model import Outcome, State, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.tunnel_log import log_path
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
@@ -142,7 +143,7 @@ def _was_ours(settings: Settings, tunnel_hash: str) -> bool:
     if read_record(settings, tunnel_hash) is not None:
         return True
     try:
-        return os.lstat(settings.log_file(tunnel_hash)).st_uid in proc.trusted_users()
+        return os.lstat(log_path(settings, tunnel_hash)).st_uid in proc.trusted_users()
     except OSError:
         return False
 

@@ -62,10 +62,8 @@ def give_up(settings: Settings, spec: TunnelSpec, count: int) -> bool:
         if not any(registered(entry, state.path) for entry in entries):
             return False
         _kill(Census(settings, {spec.hash}).family(spec.hash, entries))
-        note(
-            settings.log_file(spec.hash),
-            f"ended after {count} refused logins; it waits for a person",
-        )
+        text = f"ended after {count} refused logins; it waits for a person"
+        note(settings, spec.hash, text)
     return True
 
 

@@ -171,7 +171,7 @@ def _holds_already(
 
 def _register(settings: Settings, state: StateFile, spec: TunnelSpec, master: ProcessStat) -> None:
     launch.make_log_directory(settings)
-    log = launch.open_log(settings.log_file(spec.hash))
+    _, log = launch.open_log(settings, spec.hash)
     try:
         launch.write_line(log, f"starting {spec.name}")
         who = f"attached to the login of {spec.remote_host} (master={master.pid})"

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import TunnelEntry
+from tunnel_tui.observe import identity
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import riding
@@ -18,11 +19,12 @@ class Target:
     Attributes:
         family: the processes to end.
         strangers: pids in the state file that are not this tunnel's.
+        foreign: the user who runs this tunnel, neither we nor root; "": nobody. It is theirs.
         detached: the login that it was taken off and that lives on; 0: none.
         failure: why it could not be taken off.
     """
 
-    __slots__ = ("detached", "entries", "failure", "family", "hash", "name", "strangers")
+    __slots__ = ("detached", "entries", "failure", "family", "foreign", "hash", "name", "strangers")
 
     def __init__(self, tunnel_hash: str, name: str, entries: Sequence[TunnelEntry]) -> None:
         self.hash = tunnel_hash
@@ -30,6 +32,7 @@ class Target:
         self.entries = tuple(entries)
         self.family: list[ProcessStat] = []
         self.strangers: list[int] = []
+        self.foreign = ""
         self.detached = 0
         self.failure: TunnelTuiError | None = None
 
@@ -41,6 +44,7 @@ class Target:
             for entry in self.entries
             if proc.is_alive(entry.pid) and registered(entry, census.state_file) is None
         ]
+        self.foreign = next(filter(None, map(identity.foreign_owner, self.entries)), "")
 
     def logins(self) -> list[TunnelEntry]:
         """List the entries whose process is a login that other tunnels may ride on."""
