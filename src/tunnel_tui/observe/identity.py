@@ -91,8 +91,13 @@ def prove(entry: TunnelEntry, state_file: str) -> tuple[str, ...] | None:
     argv = command_line(entry.pid)
     if not argv or not is_ours(entry, entry.pid, argv):
         return None
-    elsewhere = variable(entry.pid, STATE_VARIABLE)
-    return None if elsewhere and os.path.abspath(elsewhere) != state_file else argv
+    return None if is_of_another(entry.pid, state_file) else argv
+
+
+def is_of_another(pid: int, state_file: str) -> bool:
+    """Tell whether a process says that it was started for another state file."""
+    given = variable(pid, STATE_VARIABLE)
+    return bool(given) and os.path.abspath(given or "") != state_file
 
 
 def foreign_owner(entry: TunnelEntry) -> str:

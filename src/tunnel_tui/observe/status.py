@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Forward, Layer, State, TunnelEntry, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.identity import OurProcess, find_tagged, prove
+from tunnel_tui.observe.identity import OurProcess, find_tagged, is_of_another, prove
 from tunnel_tui.observe.look import Look
 from tunnel_tui.observe.quick import by_word
 from tunnel_tui.observe.runs import RunReader
@@ -116,7 +116,7 @@ class Observer:
             return known
         self._subjects.pop(key, None)
         known = by_word(entry, spec, self.settings.direction_mode, self.reader(entry.hash))
-        if known is not None:
+        if known is not None and not is_of_another(entry.pid, self.settings.state_file):
             self._subjects[key] = known
             return known
         stat = read_stat(entry.pid)

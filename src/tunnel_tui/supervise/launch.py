@@ -251,8 +251,11 @@ def open_log(settings: Settings, tunnel_hash: str) -> tuple[str, int]:
     """
     path = settings.log_file(tunnel_hash)
     try:
-        if not is_strangers(path):
+        try:
             return path, files.open_log(path)
+        except FileRefusedError:
+            if not is_strangers(path):
+                raise
         path = settings.private_log_file(tunnel_hash)
         files.make_directory(os.path.dirname(path), 0o700)
         return path, files.open_log(path)
