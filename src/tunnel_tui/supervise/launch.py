@@ -340,6 +340,8 @@ def check_listener(
 
 def _tunnel_of(pid: int, port: int, entries: Sequence[TunnelEntry]) -> TunnelEntry | None:
     """Find the tunnel whose ssh (or login) is process `pid`."""
+    if not proc.runs_for(pid, proc.trusted_users()):
+        return None
     tag = identity.tag_of(proc.command_line(pid))
     found = [entry for entry in entries if entry.hash == tag or entry.pid == pid]
     # Several tunnels may ride on one login: the port tells which.
