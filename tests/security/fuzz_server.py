@@ -23,6 +23,7 @@ from tunnel_tui.observe.logs import classify, sanitise, split_line
 from tunnel_tui.observe.past import tell
 from tunnel_tui.observe.reasons import find_reason, last_words
 from tunnel_tui.settings import load_settings
+from tunnel_tui.ssh.client_config import Host
 from tunnel_tui.supervise.hostkeys import read_changed_key
 
 SLOW = 0.1
@@ -72,6 +73,7 @@ class Reader:
 
     def __init__(self, known_hosts: Path) -> None:
         self._settings = load_settings({"HOME": str(known_hosts.parent)})
+        self._hosts = [Host("server", False, (str(known_hosts),))]
 
     def __call__(self, text: str) -> str:
         """Say what is wrong; "" where nothing is."""
@@ -81,16 +83,16 @@ class Reader:
             classify(line)
             if _ACTING.search(line + "".join(split_line(line))):
                 return "what acts on a terminal is shown"
-        for spec in SPECS:
-            remote = spec.direction is Direction.LOCAL_TO_REMOTE
-            for reason in (
-                find_reason(lines, spec, remote=remote),
-                tell(lines, spec, remote=remote).reason,
-                last_words(lines),
-            ):
-                if reason and ("evil.example" in reason.advice or _ACTING.search(reason.advice)):
-                    return f"its command is in the advice: {reason.advice}"
-        key = read_changed_key(self._settings, log)
+        spec = SPECS[len(text) % 2]
+        remote = spec.direction is Direction.LOCAL_TO_REMOTE
+        for reason in (
+            find_reason(lines, spec, remote=remote, others=text.split("\n")),
+            tell(lines, spec, remote=remote).reason,
+            last_words(lines),
+        ):
+            if reason and ("evil.example" in reason.advice or _ACTING.search(reason.advice)):
+                return f"its command is in the advice: {reason.advice}"
+        key = read_changed_key(self._settings, log, self._hosts)
         if key and key.file and "evil.example" in " ".join(key.remedy):
             return f"its command is in a remedy: {key.remedy}"
         return ""

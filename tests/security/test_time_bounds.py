@@ -22,7 +22,7 @@ from tunnel_tui.terminal.screen import Screen
 pytestmark = pytest.mark.alone
 LIMIT = 0.1
 """Seconds for 100 kB."""
-UNKNOWN = {"observe/reasons.py: re.finditer(pattern.expression, text, re.MULTILINE)"}
+UNKNOWN = {"observe/patterns.py: re.compile(expression)"}
 """What only running would tell, and is found in a table."""
 SPEC = inward(1, 2)
 

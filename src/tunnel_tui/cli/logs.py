@@ -14,6 +14,7 @@ from tunnel_tui.cli.registry import FOLLOW, JSON, LINES
 
 _LINES = 50
 _LINES_EACH = 10
+_OTHERS = 20
 _NEWEST = 5
 """So many logs show their last lines where no tunnel was named."""
 _MOST = 1_000_000
@@ -71,7 +72,18 @@ def _one(context: Context, count: int | None) -> int:
     if output.watched:
         output.info(f"{tunnel.name}: {path}")
     output.lines(coloured(context, text))
+    _say_others(context, tunnel.hash)
     return codes.OK
+
+
+def _say_others(context: Context, tunnel_hash: str) -> None:
+    """Show what came past ssh's own log, as the words of others that it is."""
+    from tunnel_tui.observe.logs import tail_lines
+
+    said = tail_lines(context.settings.stderr_file(tunnel_hash), _OTHERS)
+    if said:
+        context.output.info("said by a banner, a jump host or a proxy program:")
+        context.output.lines(f"  | {line}" for line in said)
 
 
 def _all(context: Context, count: int | None) -> int:

@@ -223,7 +223,9 @@ class Look:
         if subject.login:
             return self._rides(tunnel_hash, subject), True
         if subject.forward.listens_here:
-            return subject.listens(self.sockets) and not run.refused, True
+            # Of several addresses of a listener one may be in use: ssh says so before it is done.
+            agrees = run.stands or not (subject.speaks and run.known)
+            return agrees and subject.listens(self.sockets), True
         if subject.speaks and run.known:
             # Without a stream of its own a banner or a proxy program may have said it.
             return run.stands, subject.has_own_stream

@@ -256,7 +256,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         Code.LOCAL_PORT_BUSY,
         ("Address already in use",),
-        r"^bind \[(?P<address>[^\]]+)\]:(?P<port>\d+): Address already in use",
+        r"^bind \[(?P<address>[^\]\n]+)\]:(?P<port>\d+): Address already in use",
         "local port {port} is in use on {address}",
         "see who holds it{listening}; end that or choose another local_port",
         8,
@@ -272,7 +272,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         Code.BAD_CONFIGURATION,
         ("Cannot assign requested address",),
-        r"^bind \[(?P<address>[^\]]+)\]:(?P<port>\d+): Cannot assign requested address",
+        r"^bind \[(?P<address>[^\]\n]+)\]:(?P<port>\d+): Cannot assign requested address",
         "{address} is not an address of this machine",
         "listen on localhost, 0.0.0.0 or an address that `ip addr` shows",
         8,
@@ -280,7 +280,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         Code.BAD_CONFIGURATION,
         ("Permission denied", "Privileged ports"),
-        r"^bind \[(?P<address>[^\]]+)\]:(?P<port>\d+): Permission denied"
+        r"^bind \[(?P<address>[^\]\n]+)\]:(?P<port>\d+): Permission denied"
         r"|^Privileged ports can only be forwarded by root",
         "port {port} needs root",
         "choose a local_port above 1023",
@@ -350,7 +350,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         Code.BAD_CONFIGURATION,
         ("Unable to negotiate", "no matching"),
-        rf"^Unable to negotiate with {_HOST} port \d+: (?P<why>no matching [^.]+?) found\."
+        rf"^Unable to negotiate with {_HOST} port \d+: (?P<why>no matching [^.\n]+?) found\."
         r"(?: Their offer: (?P<offer>[\w,@.+-]+))?",
         "no common algorithm: {why}, it offers {offer}",
         "allow one that it offers for {host} in ssh_config, or update its sshd",

@@ -14,6 +14,8 @@ from tunnel_tui.observe.patterns import LINE, PATTERNS, Pattern, compiled
 from tunnel_tui.observe.sanitise import sanitise
 from tunnel_tui.ssh.client_config import SshClient
 
+MOST_LINES = 1000
+"""The last lines of one attempt that are looked at: ssh says far less."""
 _STAMPED = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d [\w-]+\[\d+\]: ")
 """In front of what autossh says, and of what we say."""
 _OUR_START = re.compile(r"\d{4}/\d\d/\d\d \S+ tunnel-tui\[\d+\]: starting ")
@@ -203,8 +205,8 @@ def _of_attempt(
     client: SshClient | None,
     stood: bool,
 ) -> Reason | None:
-    said = [_VERBOSE.sub("", line[:LINE], count=1) for line in lines]
-    found = _best_match(said, [line[:LINE] for line in others])
+    said = [_VERBOSE.sub("", line[:LINE], count=1) for line in lines[-MOST_LINES:]]
+    found = _best_match(said, [line[:LINE] for line in others[-MOST_LINES:]])
     if found is None:
         return _from_autossh("\n".join(said), stood)
     reason = _make(*found, said, spec, client)

@@ -122,7 +122,7 @@ class Observer:
         stat = read_stat(entry.pid)
         if stat is None or not stat.alive:
             return None
-        argv = prove(entry, entry.pid)
+        argv = prove(entry, self.settings.state_file)
         if argv is None:
             return stat
         known = Subject.of(stat, argv, spec, self.settings.direction_mode)

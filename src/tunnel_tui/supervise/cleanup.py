@@ -56,7 +56,7 @@ def _repair(state: StateFile) -> list[Outcome]:
     def change(entries: list[TunnelEntry]) -> list[TunnelEntry]:
         # Of several entries the last live one stays, or the last one. By place: lines may be equal.
         best: dict[str, int] = {}
-        lives = {entry: registered(entry) is not None for entry in set(entries)}
+        lives = {entry: registered(entry, state.path) is not None for entry in set(entries)}
         for place, entry in enumerate(entries):
             if lives[entry] or entry.hash not in best or not lives[entries[best[entry.hash]]]:
                 best[entry.hash] = place
@@ -90,7 +90,7 @@ def _remove_dead(
 
     The lines of a start under way are others: those that go have the pid of a dead process.
     """
-    dead = [entry for entry in state.read().entries if not registered(entry)]
+    dead = [entry for entry in state.read().entries if not registered(entry, state.path)]
     revived = _revived(settings, specs) if dead else set()
     outcomes = [
         Outcome(entry.hash, entry.name, True, "kept", "the watcher tries it again")
@@ -175,7 +175,7 @@ def _settle_tagged(
     census = Census(settings)
     for tunnel_hash in census.tagged:
         # One look for all that are as they should be; under its lock each other one gets its own.
-        live = _live(entries.get(tunnel_hash, ()))
+        live = _live(entries.get(tunnel_hash, ()), state)
         if live and not _doomed(census, tunnel_hash, live):
             continue
         try:
@@ -188,8 +188,8 @@ def _settle_tagged(
     return outcomes
 
 
-def _live(entries: Sequence[TunnelEntry]) -> set[int]:
-    return {stat.pid for entry in entries if (stat := registered(entry))}
+def _live(entries: Sequence[TunnelEntry], state: StateFile) -> set[int]:
+    return {stat.pid for entry in entries if (stat := registered(entry, state.path))}
 
 
 def _doomed(census: Census, tunnel_hash: str, kept: set[int]) -> list[ProcessStat]:
@@ -204,7 +204,7 @@ def _settle(
     census = Census(settings)
     tagged = census.tagged.get(tunnel_hash, [])
     entries = state.entries_of(tunnel_hash)
-    live = _live(entries)
+    live = _live(entries, state)
     if not tagged:
         return None
     name = spec.name if spec else (entries[0].name if entries else tunnel_hash[:8])

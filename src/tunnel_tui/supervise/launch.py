@@ -124,10 +124,12 @@ def overtaken(spec: TunnelSpec) -> Outcome:
     return Outcome(spec.hash, spec.name, True, "skipped", "it was stopped meanwhile")
 
 
-def is_running(spec: TunnelSpec, entries: Iterable[TunnelEntry]) -> Outcome | None:
+def is_running(
+    spec: TunnelSpec, entries: Iterable[TunnelEntry], state: StateFile
+) -> Outcome | None:
     """Say at once, without any lock, that the tunnel runs already; None: it does not."""
     for entry in entries:
-        if entry.hash == spec.hash and registered(entry):
+        if entry.hash == spec.hash and registered(entry, state.path):
             return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
     return None
 
@@ -135,7 +137,7 @@ def is_running(spec: TunnelSpec, entries: Iterable[TunnelEntry]) -> Outcome | No
 def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | None:
     """Find the tunnel running already, registered or not; end what is left of a dead one."""
     entries = state.entries_of(spec.hash)
-    running = is_running(spec, entries)
+    running = is_running(spec, entries, state)
     if running is not None:
         return running
     tagged = census.tagged.get(spec.hash, [])

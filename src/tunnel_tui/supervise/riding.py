@@ -114,7 +114,7 @@ def siblings(settings: Settings, spec: TunnelSpec, specs: Iterable[TunnelSpec]) 
     running = {
         entry.hash
         for entry in StateFile.of(settings).read().entries
-        if registered(entry) is not None
+        if registered(entry, settings.state_file) is not None
     }
     return [
         other
@@ -148,7 +148,7 @@ def riders(settings: Settings, entries: Iterable[TunnelEntry], pid: int) -> set[
 
 def _running(settings: Settings, state: StateFile, spec: TunnelSpec) -> Outcome | None:
     for entry in state.entries_of(spec.hash):
-        if is_attached(settings, entry) and registered(entry):
+        if is_attached(settings, entry) and registered(entry, state.path):
             return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
     return None
 

@@ -241,6 +241,7 @@ def _clear(settings: Settings, state: StateFile) -> None:
     """Empty the state file and the log directory, but for what could not be ended."""
     settle_logins(settings, state, ())
     left = state.update(
-        lambda entries: [entry for entry in entries if registered(entry)], keep_malformed=False
+        lambda entries: [entry for entry in entries if registered(entry, state.path)],
+        keep_malformed=False,
     )
     delete_all_traces(settings, {entry.hash for entry in left})

@@ -39,7 +39,7 @@ class Target:
         self.strangers = [
             entry.pid
             for entry in self.entries
-            if proc.is_alive(entry.pid) and registered(entry) is None
+            if proc.is_alive(entry.pid) and registered(entry, census.state_file) is None
         ]
 
     def logins(self) -> list[TunnelEntry]:

@@ -32,6 +32,7 @@ def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[
         return [], []  # nothing was ever started
     except TunnelTuiError as error:
         return [], [str(error)]
+    empty_stderr(settings, limit)
     for name in large:
         try:
             if cap_log(os.path.join(settings.log_dir, name), limit):
@@ -39,6 +40,18 @@ def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[
         except (TunnelTuiError, OSError) as error:
             failures.append(f"{name}: {error}")
     return capped, failures
+
+
+def empty_stderr(settings: Settings, limit: int = LOG_CAP) -> None:
+    """Empty what banners, proxy programs and jump hosts have said, where it is too much."""
+    directory = settings.stderr_file("")
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if _is_large(entry, limit):
+                    os.truncate(entry.path, 0)
+    except OSError:
+        return  # nothing was ever started
 
 
 def _is_large(entry: os.DirEntry[str], limit: int) -> bool:
@@ -67,7 +80,7 @@ def adopt_lost(settings: Settings, statuses: tuple[TunnelStatus, ...]) -> list[T
             # Not while somebody starts or stops it: the next minute sees what came of it.
             with state.lock_tunnel(status.spec.hash, _LOCK_TIMEOUT):
                 lost = all(other.hash != entry.hash for other in state.read().entries)
-                if lost and registered(entry) is not None:
+                if lost and registered(entry, state.path) is not None:
                     state.put(entry)
                     adopted.append(status.spec)
         except (TunnelTuiError, OSError):
