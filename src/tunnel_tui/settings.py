@@ -75,6 +75,10 @@ class Settings(NamedTuple):
         """The log of one tunnel."""
         return os.path.join(self.log_dir, f"tunnel-{tunnel_hash}.log")
 
+    def private_log_file(self, tunnel_hash: str) -> str:
+        """The log of a tunnel where another user has put something under its shared name."""
+        return os.path.join(self.data_dir, "logs", f"tunnel-{tunnel_hash}.log")
+
     def run_record(self, tunnel_hash: str) -> str:
         """What we remember of a tunnel that we started (`observe.run_record`)."""
         return os.path.join(self.data_dir, "runs", tunnel_hash)

@@ -138,13 +138,18 @@ def test_root_and_an_ordinary_user(site: Site, fault: Fault, keys: Keys) -> None
     assert "its owner or root removes it with: tunnel-tui stop-tunnel" in refused.stderr
     assert root.cli("stop-tunnel", "web-0").returncode == 0
     assert user.cli("start-tunnel", "web-0").returncode == 0
-    site.wait_state(specs[0], State.RUNNING)
+    wait_until(lambda: user.cli("status").stdout.count("RUNNING") == 3, 20, "RUNNING")
     assert passes(site.listener(specs[0]))
-    assert root.cli("status").stdout.count("RUNNING") == 3
 
-    # Root may end what is nobody's, and takes the place of its log in root's directory.
-    assert "already running" in root.cli("start-tunnel", "web-0").stdout
-    kill_tunnel(site, specs[0])
+    # Root takes for its own what runs as root alone, and says whose the other is.
+    told = root.cli("status").stdout
+    assert told.count("RUNNING") == 2
+    assert "runs as user nobody" in root.cli("show-tunnel", "web-0").stdout
+    refused = root.cli("start-tunnel", "web-0")
+    assert refused.returncode == 1
+    assert "in use" in refused.stderr
+    assert "of user nobody" in refused.stderr
+    processes.end(processes.with_environment("HOME", str(user.path)))
     assert root.cli("start-tunnel", "web-0").returncode == 0
     assert root.cli("cleanup").returncode == 0
     with fault.recovering():
@@ -157,10 +162,10 @@ def test_root_and_an_ordinary_user(site: Site, fault: Fault, keys: Keys) -> None
     shutil.rmtree(site.home.log_dir)
     site.home.state_file.unlink()
     assert user.cli("start").returncode == 0
-    assert root.cli("status").stdout.count("RUNNING") == 3
-    assert root.cli("stop-tunnel", "web-0").returncode == 0
+    assert root.cli("status").stdout.count("DEAD") == 3
+    assert user.cli("stop-tunnel", "web-0").returncode == 0
     assert root.cli("start-tunnel", "web-0").returncode == 0
-    site.wait_well()
+    site.wait_state(specs[0], State.RUNNING)
     refused = user.cli("stop")
     assert refused.returncode == 3
     assert "belongs to user root" in refused.stderr

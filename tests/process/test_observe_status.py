@@ -25,13 +25,14 @@ from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
 from tunnel_tui.observe.tunnel_log import OWN_LOG
 from tunnel_tui.settings import LOG_CAP
+from tunnel_tui.supervise import probe
 from tunnel_tui.system.files import make_directory, open_log
 from tunnel_tui.system.proc import read_stat
 from tunnel_tui.system.spawn import find_program, reap, spawn
 
 pytestmark = pytest.mark.process
 
-LOG_VERBOSE = "LogVerbose=*:ssh_confirm_remote_forward():*,*:client_loop():*"
+LOG_VERBOSE = f"LogVerbose={probe.LOG_VERBOSE}"
 OPTIONS = (
     "ExitOnForwardFailure=yes",
     "BatchMode=yes",
@@ -431,7 +432,8 @@ def test_a_flood_since_the_last_capping_hides_nothing(runner: Runner) -> None:
         assert status.state is State.RUNNING
         assert status.confirmed
     with open(log, "a") as file:
-        file.write("debug1: client_loop: send disconnect: Broken pipe\n")
+        said = f"clientloop.c:client_loop():7 (pid={status.ssh_pid}): send disconnect: Broken pipe"
+        file.write(f"{said}\n")
     assert runner.look(spec).state is State.STARTING
     assert runner.look(spec, fresh=True).state is State.STARTING
 

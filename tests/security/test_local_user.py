@@ -3,9 +3,8 @@
 import os
 import resource
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tests.support import processes
 from tests.support.daemon import Daemon
 from tests.support.network import free_port, passes
 from tests.support.tunnels import as_yaml, inward, state_of
-from tests.support.users import User, interpreter, make_user
+from tests.support.users import User, interpreter
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.stateline import format_line
@@ -67,28 +66,6 @@ while True:
     connection, _ = server.accept()
     connection.sendall(packet(1, 4) + packet(0x80000005, 1, pid))
 """
-
-
-@pytest.fixture
-def stranger() -> Iterator[User]:
-    with make_user() as user:
-        yield user
-
-
-@pytest.fixture
-def square(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """The lab, with state file and logs in a directory like /tmp."""
-    shared = Path(tempfile.mkdtemp(prefix="tt-square-", dir="/tmp"))
-    shared.chmod(0o1777)
-    lab.home.state_file = shared / "tunnels.state"
-    lab.home.log_dir = shared / "logs"
-    places = {"AUTOSSH_STATE_FILE": lab.home.state_file, "AUTOSSH_LOG_DIR": lab.home.log_dir}
-    for name, path in places.items():
-        lab.home.variables[name] = str(path)
-        monkeypatch.setenv(name, str(path))
-    yield lab
-    processes.end(lab.home.processes("ssh", "autossh"))
-    subprocess.run(["rm", "-rf", str(shared)], check=True)
 
 
 def timed(lab: Lab, *arguments: str) -> tuple[float, "subprocess.CompletedProcess[str]"]:

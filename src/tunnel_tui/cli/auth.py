@@ -55,7 +55,7 @@ def _all(context: Context) -> list[TunnelSpec]:
     from tunnel_tui.supervise.family import registered
 
     entries = StateFile.of(context.settings).read().entries
-    running = {entry.hash for entry in entries if registered(entry)}
+    running = {entry.hash for entry in entries if registered(entry, context.settings.state_file)}
     return [s for s in context.config.tunnels if s.interactive and s.hash not in running]
 
 

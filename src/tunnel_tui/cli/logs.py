@@ -14,6 +14,7 @@ from tunnel_tui.cli.registry import FOLLOW, JSON, LINES
 
 _LINES = 50
 _LINES_EACH = 10
+_OTHERS = 20
 _NEWEST = 5
 """So many logs show their last lines where no tunnel was named."""
 _MOST = 1_000_000
@@ -54,12 +55,16 @@ def _count(context: Context) -> int | None:
 def _one(context: Context, count: int | None) -> int:
     from tunnel_tui.cli.single import find
     from tunnel_tui.observe.logs import tail_lines
+    from tunnel_tui.observe.tunnel_log import is_strangers, log_path
 
     tunnel, output = find(context, context.arguments.operands[0]), context.output
-    path = context.settings.log_file(tunnel.hash)
+    path = log_path(context.settings, tunnel.hash)
     lines = _LINES if count is None else count
     if context.arguments.flag(FOLLOW):
         return follow(context, [(tunnel.name, path)], lines)
+    if is_strangers(path):
+        output.error(f"{tunnel.name} has no log of ours", f"{path} belongs to another user")
+        return codes.FAILED
     if not os.path.lexists(path):
         output.error(f"{tunnel.name} has no log", f"{path} is written when the tunnel starts")
         return codes.FAILED
@@ -71,7 +76,18 @@ def _one(context: Context, count: int | None) -> int:
     if output.watched:
         output.info(f"{tunnel.name}: {path}")
     output.lines(coloured(context, text))
+    _say_others(context, tunnel.hash)
     return codes.OK
+
+
+def _say_others(context: Context, tunnel_hash: str) -> None:
+    """Show what came past ssh's own log, as the words of others that it is."""
+    from tunnel_tui.observe.logs import tail_lines
+
+    said = tail_lines(context.settings.stderr_file(tunnel_hash), _OTHERS)
+    if said:
+        context.output.info("said by a banner, a jump host or a proxy program:")
+        context.output.lines(f"  | {line}" for line in said)
 
 
 def _all(context: Context, count: int | None) -> int:

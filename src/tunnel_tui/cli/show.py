@@ -18,6 +18,7 @@ def show_tunnel(context: Context) -> int:
         TunnelTuiError: no tunnel, or more than one, goes by the name.
     """
     from tunnel_tui.observe.status import Observer
+    from tunnel_tui.observe.tunnel_log import log_path
 
     output, text = context.output, context.arguments.operands[0]
     tunnel = find(context, text)
@@ -27,7 +28,7 @@ def show_tunnel(context: Context) -> int:
     layers = observer.layers(status)
     if context.arguments.flag(JSON):
         record = status_record(status, context.settings.direction_mode)
-        record["log"] = context.settings.log_file(tunnel.hash)
+        record["log"] = log_path(context.settings, tunnel.hash)
         record["layers"] = [layer._asdict() for layer in layers]
         output.json(record)
         return codes.OK
@@ -50,6 +51,8 @@ def _print_entry(context: Context, tunnel_hash: str) -> None:
 
 
 def _rows(context: Context, status: TunnelStatus) -> list[tuple[str, str]]:
+    from tunnel_tui.observe.tunnel_log import log_path
+
     spec, reason = status.spec, status.reason
     return [
         ("Name", spec.name),
@@ -68,7 +71,7 @@ def _rows(context: Context, status: TunnelStatus) -> list[tuple[str, str]]:
         ("Process", _process(status)),
         ("Reconnects", str(status.reconnects) if status.reconnects else ""),
         *_history(context, spec.hash),
-        ("Log", context.settings.log_file(spec.hash)),
+        ("Log", log_path(context.settings, spec.hash)),
         ("By hand", _command(context, spec)),
     ]
 

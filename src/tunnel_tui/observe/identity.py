@@ -22,6 +22,8 @@ PROGRAMS = frozenset({"ssh", "autossh"})
 _SHELLS = frozenset({"sh", "dash", "bash", "ash", "busybox", "env"})
 LOGIN_VARIABLE = "TUNNEL_LOGIN"
 """Marks a login in its environment; `TUNNEL_HASH` would claim that it carries one tunnel only."""
+STATE_VARIABLE = "AUTOSSH_STATE_FILE"
+"""In the environment of what we start: the state file that it was started for."""
 _TAG = "SetEnv=TUNNEL_HASH="
 _CARRIES_OPTION = "BbcDEeFIiJLlmOoPpQRSWw"
 """ssh(1): the options that take an argument; autossh(1) adds -M with one."""
@@ -79,12 +81,37 @@ def tag_of(argv: Sequence[str]) -> str | None:
     return None
 
 
-def prove(entry: TunnelEntry, pid: int) -> tuple[str, ...] | None:
-    """Return the command line of the process that `entry` registered; None: `pid` is not it."""
-    if not proc.runs_for(pid, proc.trusted_users()):
+def prove(entry: TunnelEntry, state_file: str) -> tuple[str, ...] | None:
+    """Return the command line of the process that `entry` registered; None: its pid is not it.
+
+    One that was started for another state file (a demo, a second configuration) is not ours.
+    """
+    if not proc.runs_for(entry.pid, proc.trusted_users()):
         return None
-    argv = command_line(pid)
-    return argv if argv and is_ours(entry, pid, argv) else None
+    argv = command_line(entry.pid)
+    if not argv or not is_ours(entry, entry.pid, argv):
+        return None
+    return None if is_of_another(entry.pid, state_file) else argv
+
+
+def is_of_another(pid: int, state_file: str) -> bool:
+    """Tell whether a process says that it was started for another state file."""
+    given = variable(pid, STATE_VARIABLE)
+    return bool(given) and os.path.abspath(given or "") != state_file
+
+
+def foreign_owner(entry: TunnelEntry) -> str:
+    """Name the user, neither we nor root, whose process looks like an entry's tunnel; "": none.
+
+    It may be that user's own tunnel. It is not ours, whatever it looks like.
+    """
+    if proc.runs_for(entry.pid, proc.trusted_users()):
+        return ""
+    argv = command_line(entry.pid)
+    if not program(argv) or tag_of(argv) != entry.hash:
+        return ""
+    found = proc.owner(entry.pid)
+    return found[1] if found else ""
 
 
 def is_ours(entry: TunnelEntry, pid: int, argv: Sequence[str]) -> bool:
@@ -191,7 +218,7 @@ def belongs_to(pid: int, state_file: str) -> bool:
 
     False where its environment may not be read.
     """
-    given = variable(pid, "AUTOSSH_STATE_FILE")
+    given = variable(pid, STATE_VARIABLE)
     return given is not None and os.path.abspath(given or DEFAULT_STATE_FILE) == state_file
 
 

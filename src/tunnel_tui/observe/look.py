@@ -11,7 +11,7 @@ from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.observe.runs import Run
 from tunnel_tui.observe.subject import Subject
 from tunnel_tui.observe.transport import Sockets
-from tunnel_tui.observe.tunnel_log import was_removed
+from tunnel_tui.observe.tunnel_log import log_path, was_removed
 from tunnel_tui.system.proc import ProcessStat, owner, runs_for, start_time, trusted_users
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Look:
     def _not_started(self, spec: TunnelSpec) -> Reason | None:
         """Tell why the last start came to nothing; None: there was none, or the log is gone."""
         settings = self.observer.settings
-        if not os.path.lexists(settings.log_file(spec.hash)):
+        if not os.path.lexists(log_path(settings, spec.hash)):
             return None
         try:
             reason = self.observer.past(spec, spec.forward(settings.direction_mode)).reason
@@ -108,6 +108,8 @@ class Look:
                 yield TunnelEntry.of(spec, pid)
             if spec.interactive and (login := self._login(spec)):
                 yield login
+            if spec.interactive and (record := read_record(self.observer.settings, spec.hash)):
+                yield TunnelEntry.of(spec, record.pid)
         if self.rescan or (entry is not None and not self.observer.is_known_dead(entry)):
             self._scan()
         for process in self.observer.tagged(spec.hash):
@@ -187,7 +189,7 @@ class Look:
         self.watched.add(ssh.pid)
         if subject.frozen and not subject.login:
             return self._starting(spec, subject, run)
-        stands, confirmed = self._stands(subject, run)
+        stands, confirmed = self._stands(spec.hash, subject, run)
         if not stands:
             return self._starting(spec, subject, run)
         if (told := subject.told) and told[:3] == (id(spec), id(run), self.boot):
@@ -216,27 +218,32 @@ class Look:
         found = subject.traffic(self.sockets)
         return status if found == status.traffic else status._replace(traffic=found)
 
-    def _stands(self, subject: Subject, run: Run) -> tuple[bool, bool]:
+    def _stands(self, tunnel_hash: str, subject: Subject, run: Run) -> tuple[bool, bool]:
         """Tell whether the forward stands, and whether that is certain."""
         if subject.login:
-            return self._rides(subject), True
+            return self._rides(tunnel_hash, subject), True
         if subject.forward.listens_here:
-            return subject.listens(self.sockets) and not run.refused, True
+            # Of several addresses of a listener one may be in use: ssh says so before it is done.
+            agrees = run.stands or not (subject.speaks and run.known)
+            return agrees and subject.listens(self.sockets), True
         if subject.speaks and run.known:
             # Without a stream of its own a banner or a proxy program may have said it.
             return run.stands, subject.has_own_stream
         # Started by the shell scripts, or the log is lost.
         return subject.is_connected(self.sockets), False
 
-    def _rides(self, subject: Subject) -> bool:
+    def _rides(self, tunnel_hash: str, subject: Subject) -> bool:
         """Tell whether a login answers and holds this forward.
 
-        A tunnel is registered on a login only after the master has confirmed its forward, and a
-        remote forward ends only with the connection; a local one shows as a listening socket.
+        That of a tunnel that we attached was confirmed by the master, and a remote forward ends
+        only with the connection; a local one shows as a listening socket.
         """
         if not subject.answers():
             return False
-        return not subject.forward.listens_here or subject.listens(self.sockets)
+        if subject.forward.listens_here:
+            return subject.listens(self.sockets)
+        record = read_record(self.observer.settings, tunnel_hash)
+        return record is not None and record.pid == subject.pid
 
     def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
         from tunnel_tui.observe import reasons

@@ -32,8 +32,6 @@ _VERBOSE = re.compile(
     r"[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \([^)]{0,300}pid=\d{1,9}\): "
 )
 """What LogVerbose puts in front of a message of the functions that it names (see `probe`)."""
-_LAST_WORDS = re.compile(r"Received disconnect from |\S{1,300}: Permission denied \(")
-"""With these begin the lines that end in a server's own words."""
 _EXIT_STATUS = re.compile(r"ssh exited (?:prematurely )?with (?:error )?status (\d+)")
 _EXIT_SIGNAL = re.compile(r"ssh exited on signal (\d+)")
 ENDED = ("ssh exited", "; autossh exiting", "received signal to exit")
@@ -135,7 +133,7 @@ def foreign(pid: int, user: str) -> Reason:
     return Reason(
         ReasonCode.NOT_OURS,
         f"runs as user {user}, not ours",
-        f"pid {pid} is left alone; whoever wrote it into the state file is not this tunnel",
+        f"pid {pid} is left alone: that user can stop it, and root with TUNNEL_TUI_USER",
     )
 
 
@@ -207,26 +205,14 @@ def _of_attempt(
     client: SshClient | None,
     stood: bool,
 ) -> Reason | None:
-    every = [_VERBOSE.sub("", line[:LINE], count=1) for line in lines[-MOST_LINES:]]
-    said = _of_ssh(every)
+    said = [_VERBOSE.sub("", line[:LINE], count=1) for line in lines[-MOST_LINES:]]
     found = _best_match(said, [line[:LINE] for line in others[-MOST_LINES:]])
     if found is None:
-        return _from_autossh("\n".join(every), stood)
+        return _from_autossh("\n".join(said), stood)
     reason = _make(*found, said, spec, client)
     if reason.code is ReasonCode.JUMP_FAILED:
         return of_the_way(reason, others or said)
     return reason
-
-
-def _of_ssh(lines: list[str]) -> list[str]:
-    """Leave out what follows a server's last words: ssh writes the line feeds in them as they are.
-
-    ssh itself says no more of why it failed after these.
-    """
-    for number, line in enumerate(lines):
-        if _LAST_WORDS.match(line):
-            return lines[: number + 1]
-    return lines
 
 
 def _is_over(attempt: Sequence[str]) -> bool:

@@ -318,9 +318,13 @@ class StateFile:
             return None
         if kind == fcntl.LOCK_SH:
             try:
-                return os.open(self._turn, os.O_RDONLY | SAFE)
-            except OSError:  # nobody has written yet, or not with this directory
+                fd = os.open(self._turn, os.O_RDONLY | SAFE)
+            except OSError:  # nobody has written yet
                 return None
+            if os.fstat(fd).st_uid == os.geteuid():
+                return fd
+            os.close(fd)  # the HOME is somebody else's, who may hold the lock for ever
+            return None
         from tunnel_tui.system.locks import Locks
 
         try:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Forward, Layer, State, TunnelEntry, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.identity import OurProcess, find_tagged, prove
+from tunnel_tui.observe.identity import OurProcess, find_tagged, is_of_another, prove
 from tunnel_tui.observe.look import Look
 from tunnel_tui.observe.quick import by_word
 from tunnel_tui.observe.runs import RunReader
@@ -116,13 +116,13 @@ class Observer:
             return known
         self._subjects.pop(key, None)
         known = by_word(entry, spec, self.settings.direction_mode, self.reader(entry.hash))
-        if known is not None:
+        if known is not None and not is_of_another(entry.pid, self.settings.state_file):
             self._subjects[key] = known
             return known
         stat = read_stat(entry.pid)
         if stat is None or not stat.alive:
             return None
-        argv = prove(entry, entry.pid)
+        argv = prove(entry, self.settings.state_file)
         if argv is None:
             return stat
         known = Subject.of(stat, argv, spec, self.settings.direction_mode)

@@ -4,6 +4,7 @@ import os
 import stat as stat_bits
 
 from tunnel_tui.observe.sanitise import LINE_LIMIT, decode
+from tunnel_tui.system.proc import trusted_users
 
 _BLOCK = 65536
 _MOST = 8 * 1024 * 1024
@@ -11,11 +12,12 @@ _MOST = 8 * 1024 * 1024
 
 
 def open_for_reading(path: str, *, follow: bool = False) -> int | None:
-    """Open a log; None where there is no regular file to read.
+    """Open a log; None where there is no regular file of ours or of root's to read.
 
     Args:
         path: a symlink is refused.
-        follow: follow it all the same: the kernel's own links to open files are such.
+        follow: follow it all the same, whoever owns what it leads to: the kernel's own links to
+            open files are such, and what a configuration names.
     """
     # O_NONBLOCK: a FIFO in the log's place must not hang us.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
@@ -23,7 +25,8 @@ def open_for_reading(path: str, *, follow: bool = False) -> int | None:
         fd = os.open(path, flags)
     except OSError:
         return None
-    if stat_bits.S_ISREG(os.fstat(fd).st_mode):
+    found = os.fstat(fd)
+    if stat_bits.S_ISREG(found.st_mode) and (follow or found.st_uid in trusted_users()):
         return fd
     os.close(fd)
     return None

@@ -21,6 +21,20 @@ OWN_LOG = f"/proc/self/fd/{STREAM}"
 """Its name for themselves: the file that is open already; a name may be swapped meanwhile."""
 
 
+def log_path(settings: Settings, tunnel_hash: str) -> str:
+    """Say where a tunnel's log is: under its shared name, or in our own directory (`Settings`)."""
+    private = settings.private_log_file(tunnel_hash)
+    return private if os.path.lexists(private) else settings.log_file(tunnel_hash)
+
+
+def is_strangers(path: str) -> bool:
+    """Say whether somebody whose files are not believed has put something under a name."""
+    try:
+        return os.lstat(path).st_uid not in trusted_users()
+    except OSError:
+        return False
+
+
 def open_own_log(settings: Settings, tunnel_hash: str, pid: int = 0) -> int | None:
     """Open a tunnel's log for reading; None where there is none to be believed.
 
@@ -31,7 +45,7 @@ def open_own_log(settings: Settings, tunnel_hash: str, pid: int = 0) -> int | No
     """
     if pid and os.access(f"/proc/{pid}/fd", os.R_OK):  # root's is closed to others (proc(5))
         return _open_held(settings, tunnel_hash, pid)
-    fd = open_for_reading(settings.log_file(tunnel_hash))
+    fd = open_for_reading(log_path(settings, tunnel_hash))
     if fd is None:
         return None
     if is_own_log(settings, tunnel_hash, os.fstat(fd)):
@@ -87,7 +101,7 @@ def own_lines(settings: Settings, tunnel_hash: str, count: int, leader: int) -> 
 
 def open_old_copy(settings: Settings, tunnel_hash: str) -> int | None:
     """Open what was cut off a tunnel's log (`cap`); None where there is nothing to be believed."""
-    fd = open_for_reading(f"{settings.log_file(tunnel_hash)}.1")
+    fd = open_for_reading(f"{log_path(settings, tunnel_hash)}.1")
     if fd is None or _is_trusted(os.fstat(fd)):
         return fd
     os.close(fd)
@@ -124,4 +138,4 @@ def was_removed(settings: Settings, tunnel_hash: str) -> bool:
     guarded = not shared or directory.st_mode & stat_bits.S_ISVTX
     if not guarded or directory.st_uid not in trusted_users():
         return False
-    return not os.path.lexists(settings.log_file(tunnel_hash))
+    return not os.path.lexists(log_path(settings, tunnel_hash))

@@ -29,7 +29,7 @@ def plan_changes(settings: Settings, specs: Sequence[TunnelSpec]) -> Plan:
     return make_plan(
         specs,
         StateFile.of(settings).read().entries,
-        lambda entry: registered(entry) is not None,
+        lambda entry: registered(entry, settings.state_file) is not None,
         same,
         lambda spec: has_login(spec.remote_host),
     )

@@ -135,7 +135,7 @@ class _Batch:
     ) -> None:
         slot = None
         try:
-            running = is_running(spec, entries)
+            running = is_running(spec, entries, self._state)
             if running is not None:
                 self._done(number, running)
                 return

@@ -8,6 +8,7 @@ from tunnel_tui.model import Outcome, State, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.tunnel_log import log_path
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.ending import end_processes
 from tunnel_tui.supervise.family import Census, leaders, registered
@@ -56,7 +57,7 @@ def _repair(state: StateFile) -> list[Outcome]:
     def change(entries: list[TunnelEntry]) -> list[TunnelEntry]:
         # Of several entries the last live one stays, or the last one. By place: lines may be equal.
         best: dict[str, int] = {}
-        lives = {entry: registered(entry) is not None for entry in set(entries)}
+        lives = {entry: registered(entry, state.path) is not None for entry in set(entries)}
         for place, entry in enumerate(entries):
             if lives[entry] or entry.hash not in best or not lives[entries[best[entry.hash]]]:
                 best[entry.hash] = place
@@ -90,7 +91,7 @@ def _remove_dead(
 
     The lines of a start under way are others: those that go have the pid of a dead process.
     """
-    dead = [entry for entry in state.read().entries if not registered(entry)]
+    dead = [entry for entry in state.read().entries if not registered(entry, state.path)]
     revived = _revived(settings, specs) if dead else set()
     outcomes = [
         Outcome(entry.hash, entry.name, True, "kept", "the watcher tries it again")
@@ -142,7 +143,7 @@ def _was_ours(settings: Settings, tunnel_hash: str) -> bool:
     if read_record(settings, tunnel_hash) is not None:
         return True
     try:
-        return os.lstat(settings.log_file(tunnel_hash)).st_uid in proc.trusted_users()
+        return os.lstat(log_path(settings, tunnel_hash)).st_uid in proc.trusted_users()
     except OSError:
         return False
 
@@ -175,7 +176,7 @@ def _settle_tagged(
     census = Census(settings)
     for tunnel_hash in census.tagged:
         # One look for all that are as they should be; under its lock each other one gets its own.
-        live = _live(entries.get(tunnel_hash, ()))
+        live = _live(entries.get(tunnel_hash, ()), state)
         if live and not _doomed(census, tunnel_hash, live):
             continue
         try:
@@ -188,8 +189,8 @@ def _settle_tagged(
     return outcomes
 
 
-def _live(entries: Sequence[TunnelEntry]) -> set[int]:
-    return {stat.pid for entry in entries if (stat := registered(entry))}
+def _live(entries: Sequence[TunnelEntry], state: StateFile) -> set[int]:
+    return {stat.pid for entry in entries if (stat := registered(entry, state.path))}
 
 
 def _doomed(census: Census, tunnel_hash: str, kept: set[int]) -> list[ProcessStat]:
@@ -204,7 +205,7 @@ def _settle(
     census = Census(settings)
     tagged = census.tagged.get(tunnel_hash, [])
     entries = state.entries_of(tunnel_hash)
-    live = _live(entries)
+    live = _live(entries, state)
     if not tagged:
         return None
     name = spec.name if spec else (entries[0].name if entries else tunnel_hash[:8])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tunnel_tui.errors import ConfigError, SpawnError
 from tunnel_tui.model import Endpoint, Forward, TunnelEntry, TunnelSpec
+from tunnel_tui.observe.identity import STATE_VARIABLE
 from tunnel_tui.observe.tunnel_log import OWN_LOG
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.programs import find, find_ssh, known_hosts
@@ -16,7 +17,6 @@ from tunnel_tui.system import proc
 
 TAG = "TUNNEL_HASH"
 """Name of the variable that marks our processes, in their arguments and their environment."""
-STATE_VARIABLE = "AUTOSSH_STATE_FILE"
 POLL = "30"
 """Seconds; autossh(1) AUTOSSH_POLL bounds its backoff between connection attempts."""
 

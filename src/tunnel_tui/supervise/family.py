@@ -37,12 +37,12 @@ def find_tagged(settings: Settings, only: Container[str] | None = None) -> Tagge
     return found
 
 
-def registered(entry: TunnelEntry) -> ProcessStat | None:
+def registered(entry: TunnelEntry, state_file: str) -> ProcessStat | None:
     """Return the entry's process if it lives and is proven to be the entry's."""
     stat = proc.read_stat(entry.pid) if entry.pid > 1 else None
     if stat is None or not stat.alive:
         return None
-    return stat if identity.prove(entry, entry.pid) else None
+    return stat if identity.prove(entry, state_file) else None
 
 
 def leaders(tagged: Iterable[OurProcess]) -> list[OurProcess]:
@@ -66,6 +66,7 @@ class Census:
 
     def __init__(self, settings: Settings, only: Container[str] | None = None) -> None:
         self.tagged = find_tagged(settings, only)
+        self.state_file = settings.state_file
         self._groups: dict[int, list[ProcessStat]] | None = None
         self._bare: list[tuple[ProcessStat, tuple[str, ...]]] | None = None
 
@@ -75,7 +76,7 @@ class Census:
         first: list[ProcessStat] = [process.stat for process in leaders(tagged)]
         rest: list[ProcessStat] = [process.stat for process in tagged if not process.leads]
         for entry in entries:
-            leader = registered(entry)
+            leader = registered(entry, self.state_file)
             if leader is not None:
                 first.append(leader)
             rest += self._group(entry.pid, tunnel_hash)

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec
+from tunnel_tui.observe.run_record import read_record
 from tunnel_tui.observe.tail import open_for_reading, read_tail
+from tunnel_tui.observe.tunnel_log import own_lines
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.client_config import Host, hosts
 
@@ -20,6 +22,7 @@ _OFFENDING = re.compile(
     r"^Offending (?:([A-Z0-9-]{1,20}) )?key in (/.{1,4096}):(\d{1,9})\r?$", re.MULTILINE
 )
 _NAME = re.compile(r"^Host key for (\S{1,1024}) has changed", re.MULTILINE)
+_LINES = 400
 _TAIL = 32 * 1024
 _LARGEST = 16 * 1024 * 1024
 """Bytes of a known-hosts file that are read."""
@@ -55,9 +58,21 @@ class ChangedKey(NamedTuple):
 
 
 def find_changed_key(settings: Settings, spec: TunnelSpec) -> ChangedKey | None:
-    """Read from a tunnel's log which key ssh refused, and look up the one it knew."""
-    text = read_tail(settings.log_file(spec.hash), _TAIL).decode("utf-8", "replace")
-    return read_changed_key(settings, text, hosts(settings, spec))
+    """Read which key ssh refused, its own or that of a jump host, and look up the one it knew.
+
+    Of the tunnel's own host only its own ssh tells. What the ssh of a jump host says comes with
+    whatever that host writes: it can speak of no other host, so of one jump there is no doubt.
+    """
+    checked = hosts(settings, spec)
+    record = read_record(settings, spec.hash)
+    lines = own_lines(settings, spec.hash, _LINES, record.pid if record else 0)
+    own = [host for host in checked if not host.hop]
+    found = read_changed_key(settings, "\n".join(lines), own)
+    hops = [host for host in checked if host.hop]
+    if found is not None or len(hops) != 1:
+        return found
+    said = read_tail(settings.stderr_file(spec.hash), _TAIL).decode("utf-8", "replace")
+    return read_changed_key(settings, said, hops)
 
 
 def read_changed_key(settings: Settings, text: str, checked: Iterable[Host]) -> ChangedKey | None:

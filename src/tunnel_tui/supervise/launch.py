@@ -21,6 +21,7 @@ from tunnel_tui.observe import identity
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.run_record import read_record, remove_record, write_record
 from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.observe.tunnel_log import is_strangers, log_path
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import wishes
 from tunnel_tui.supervise.command import Command, build_command, forward_of
@@ -124,10 +125,12 @@ def overtaken(spec: TunnelSpec) -> Outcome:
     return Outcome(spec.hash, spec.name, True, "skipped", "it was stopped meanwhile")
 
 
-def is_running(spec: TunnelSpec, entries: Iterable[TunnelEntry]) -> Outcome | None:
+def is_running(
+    spec: TunnelSpec, entries: Iterable[TunnelEntry], state: StateFile
+) -> Outcome | None:
     """Say at once, without any lock, that the tunnel runs already; None: it does not."""
     for entry in entries:
-        if entry.hash == spec.hash and registered(entry):
+        if entry.hash == spec.hash and registered(entry, state.path):
             return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
     return None
 
@@ -135,7 +138,7 @@ def is_running(spec: TunnelSpec, entries: Iterable[TunnelEntry]) -> Outcome | No
 def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | None:
     """Find the tunnel running already, registered or not; end what is left of a dead one."""
     entries = state.entries_of(spec.hash)
-    running = is_running(spec, entries)
+    running = is_running(spec, entries, state)
     if running is not None:
         return running
     tagged = census.tagged.get(spec.hash, [])
@@ -164,9 +167,8 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Comm
     except (ConfigError, PortBusyError) as error:
         _note_refusal(settings, spec, error)
         raise
-    path = settings.log_file(spec.hash)
     with ExitStack() as files_open:
-        log = open_log(path)
+        path, log = open_log(settings, spec.hash)
         files_open.callback(os.close, log)
         said = open_stderr(settings, spec.hash)
         files_open.callback(os.close, said)
@@ -219,16 +221,15 @@ def _check_ssh_configuration(path: str, _second: int) -> None:
 def _note_refusal(settings: Settings, spec: TunnelSpec, error: TunnelTuiError) -> None:
     """Write into the log, once, why there is no process: nobody else would say it on a screen."""
     text = f"{NOT_STARTED}{error.title.removeprefix(f'{spec.name}: ')}: {error.detail}"
-    path = settings.log_file(spec.hash)
-    if any(line.endswith(text) for line in tail_lines(path, 1)):
+    if any(line.endswith(text) for line in tail_lines(log_path(settings, spec.hash), 1)):
         return
-    note(path, text)
+    note(settings, spec.hash, text)
 
 
-def note(path: str, text: str) -> None:
+def note(settings: Settings, tunnel_hash: str, text: str) -> None:
     """Write a line of ours into a log, if that can be: what it is about matters more."""
     try:
-        log = open_log(path)
+        _, log = open_log(settings, tunnel_hash)
     except TunnelTuiError:
         return
     try:
@@ -239,19 +240,28 @@ def note(path: str, text: str) -> None:
         os.close(log)
 
 
-def open_log(path: str) -> int:
-    """Open a tunnel's log for appending, creating it.
+def open_log(settings: Settings, tunnel_hash: str) -> tuple[str, int]:
+    """Open a tunnel's log for appending, creating it; return its path and a descriptor.
+
+    Where another user has put something under its name, it is in our own directory.
 
     Raises:
-        FileRefusedError: it is a symlink, no regular file, or somebody else's.
+        FileRefusedError: it is a symlink, no regular file, or root's.
         SpawnError: it cannot be written.
     """
+    path = settings.log_file(tunnel_hash)
     try:
-        return files.open_log(path)
+        try:
+            return path, files.open_log(path)
+        except FileRefusedError:
+            if not is_strangers(path):
+                raise
+        path = settings.private_log_file(tunnel_hash)
+        files.make_directory(os.path.dirname(path), 0o700)
+        return path, files.open_log(path)
     except FileRefusedError as error:
         # Mostly what an earlier run left there, of another user: a stop of theirs removes it.
-        which = os.path.basename(path).removeprefix("tunnel-")[:8]
-        advice = f"its owner or root removes it with: tunnel-tui stop-tunnel {which}"
+        advice = f"its owner or root removes it with: tunnel-tui stop-tunnel {tunnel_hash[:8]}"
         raise FileRefusedError(error.title, error.detail, advice) from error
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -340,6 +350,8 @@ def check_listener(
 
 def _tunnel_of(pid: int, port: int, entries: Sequence[TunnelEntry]) -> TunnelEntry | None:
     """Find the tunnel whose ssh (or login) is process `pid`."""
+    if not proc.runs_for(pid, proc.trusted_users()):
+        return None
     tag = identity.tag_of(proc.command_line(pid))
     found = [entry for entry in entries if entry.hash == tag or entry.pid == pid]
     # Several tunnels may ride on one login: the port tells which.

@@ -13,6 +13,7 @@ from tunnel_tui.errors import (
     TunnelTuiError,
 )
 from tunnel_tui.model import Outcome, Reason, ReasonCode, TunnelSpec
+from tunnel_tui.observe.own_words import own_words
 from tunnel_tui.observe.reasons import find_reason
 from tunnel_tui.observe.sanitise import sanitise
 from tunnel_tui.settings import Settings
@@ -111,7 +112,7 @@ class Login:
 
     def reason(self, lines: Sequence[str]) -> Reason | None:
         """Say why a login failed, from the lines that ssh left on the terminal."""
-        reason = find_reason([sanitise(line) for line in lines], self.spec)
+        reason = find_reason(own_words((sanitise(line) for line in lines), 0), self.spec)
         if reason is not None and reason.code in _ANSWERED_WRONGLY and _asks(reason):
             return reason._replace(advice=_ANSWER_AGAIN)
         return reason

@@ -4,12 +4,11 @@ import os
 from collections.abc import Mapping
 
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.observe.identity import LOGIN_VARIABLE
+from tunnel_tui.observe.identity import LOGIN_VARIABLE, STATE_VARIABLE
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.programs import find_ssh, known_hosts
 from tunnel_tui.supervise.command import (
     SECRETS,
-    STATE_VARIABLE,
     Command,
     forward_of,
 )

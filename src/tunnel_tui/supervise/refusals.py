@@ -59,13 +59,11 @@ def give_up(settings: Settings, spec: TunnelSpec, count: int) -> bool:
     state = StateFile.of(settings)
     with state.lock_tunnel(spec.hash, _LOCK_TIMEOUT):
         entries = state.entries_of(spec.hash)
-        if not any(registered(entry) for entry in entries):
+        if not any(registered(entry, state.path) for entry in entries):
             return False
         _kill(Census(settings, {spec.hash}).family(spec.hash, entries))
-        note(
-            settings.log_file(spec.hash),
-            f"ended after {count} refused logins; it waits for a person",
-        )
+        text = f"ended after {count} refused logins; it waits for a person"
+        note(settings, spec.hash, text)
     return True
 
 
@@ -85,7 +83,7 @@ def end_waiting(settings: Settings, spec: TunnelSpec, pid: int) -> bool:
         for entry in state.read().entries:
             if entry.hash != spec.hash or entry.pid != pid:
                 continue
-            stat = registered(entry)
+            stat = registered(entry, state.path)
             if stat is None or proc.children(pid):
                 return False
             _kill([stat])

@@ -12,6 +12,7 @@ from tunnel_tui.errors import InteractiveTunnelError, SpawnError
 from tunnel_tui.model import Outcome, TunnelEntry, TunnelSpec, login_id
 from tunnel_tui.observe import identity
 from tunnel_tui.observe.reasons import find_reason
+from tunnel_tui.observe.run_record import read_record, write_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import launch, wishes
@@ -57,7 +58,7 @@ def attach(settings: Settings, spec: TunnelSpec, asked: float | None = None) -> 
     with state.lock_tunnel(spec.hash, launch.LOCK_TIMEOUT), lock_logins(state, [spec.remote_host]):
         if wishes.is_outdated(spec.hash, asked):
             return launch.overtaken(spec)
-        running = _running(state, spec)
+        running = _running(settings, state, spec)
         if running is not None:
             return running
         master = find_master(settings, spec.remote_host)
@@ -113,7 +114,7 @@ def siblings(settings: Settings, spec: TunnelSpec, specs: Iterable[TunnelSpec]) 
     running = {
         entry.hash
         for entry in StateFile.of(settings).read().entries
-        if registered(entry) is not None
+        if registered(entry, settings.state_file) is not None
     }
     return [
         other
@@ -134,17 +135,20 @@ def lock_logins(state: StateFile, remote_hosts: Iterable[str]) -> Iterator[None]
         yield
 
 
-def riders(entries: Iterable[TunnelEntry]) -> dict[int, set[str]]:
-    """Name (by hash) the tunnels that are registered on each master (by pid)."""
-    found: dict[int, set[str]] = {}
-    for entry in entries:
-        found.setdefault(entry.pid, set()).add(entry.hash)
-    return found
+def is_attached(settings: Settings, entry: TunnelEntry) -> bool:
+    """Say whether it was we who attached a tunnel to a login: a line may be anybody's."""
+    record = read_record(settings, entry.hash)
+    return record is not None and record.pid == entry.pid
 
 
-def _running(state: StateFile, spec: TunnelSpec) -> Outcome | None:
-    for entry in state.read().entries:
-        if entry.hash == spec.hash and registered(entry):
+def riders(settings: Settings, entries: Iterable[TunnelEntry], pid: int) -> set[str]:
+    """Name (by hash) the tunnels that were attached to a master and not taken off."""
+    return {entry.hash for entry in entries if entry.pid == pid and is_attached(settings, entry)}
+
+
+def _running(settings: Settings, state: StateFile, spec: TunnelSpec) -> Outcome | None:
+    for entry in state.entries_of(spec.hash):
+        if is_attached(settings, entry) and registered(entry, state.path):
             return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
     return None
 
@@ -167,11 +171,12 @@ def _holds_already(
 
 def _register(settings: Settings, state: StateFile, spec: TunnelSpec, master: ProcessStat) -> None:
     launch.make_log_directory(settings)
-    log = launch.open_log(settings.log_file(spec.hash))
+    _, log = launch.open_log(settings, spec.hash)
     try:
         launch.write_line(log, f"starting {spec.name}")
         who = f"attached to the login of {spec.remote_host} (master={master.pid})"
         launch.write_line(log, who)
+        write_record(settings, spec.hash, master.pid, log)
     finally:
         os.close(log)
     state.put(TunnelEntry.of(spec, master.pid))

@@ -14,6 +14,7 @@ class Rivals:
 
     def __init__(self, settings: Settings, entries: Iterable[TunnelEntry]) -> None:
         self._mode = settings.direction_mode
+        self._state_file = settings.state_file
         self._taken: dict[object, list[tuple[Endpoint, TunnelEntry]]] = {}
         for entry in entries:
             self.add(entry, entry.spec())
@@ -37,7 +38,8 @@ class Rivals:
             return
         key = listener.path or listener.port
         # Many lines of the state file may name one port: of those that are dead one look is enough.
-        self._taken[key] = [taken for taken in self._taken.get(key, ()) if registered(taken[1])]
+        taken = self._taken.get(key, ())
+        self._taken[key] = [one for one in taken if registered(one[1], self._state_file)]
         for other, entry in self._taken[key]:
             if entry.hash == spec.hash or not overlap(listener, other):
                 continue

@@ -60,7 +60,7 @@ def _settle(
     master: ProcessStat,
 ) -> list[Outcome]:
     outcomes = []
-    riders = riding.riders(state.read().entries).get(master.pid, set())
+    riders = riding.riders(settings, state.read().entries, master.pid)
     for spec in specs:
         here = spec.interactive and name == LOGIN_PREFIX + login_id(spec.remote_host)
         if here and spec.hash not in riders and _holds(settings, spec, master):

@@ -37,7 +37,8 @@ def start_tunnel(
     """
     if spec.interactive:
         return riding.attach(settings, spec, asked)
-    running = is_running(spec, StateFile.of(settings).read().entries)
+    state = StateFile.of(settings)
+    running = is_running(spec, state.read().entries, state)
     if running is not None:
         return running
     asked = wishes.now() if asked is None else asked

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry
+from tunnel_tui.observe.identity import foreign_owner
 from tunnel_tui.observe.run_record import remove_record
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import STOP_GRACE, Settings
@@ -179,11 +180,16 @@ def _stop_locked(
     gone = [t for t in targets if t.failure is None and not _survivors(t, ending)]
     for target in gone:  # before its entry: one without the other would look like a death
         remove_record(settings, target.hash)
-    registered_pids = {(entry.hash, entry.pid) for target in gone for entry in target.entries}
+    registered_pids = {
+        (entry.hash, entry.pid)
+        for target in gone
+        for entry in target.entries
+        if not target.foreign or not foreign_owner(entry)
+    }
     if registered_pids:
         state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in registered_pids])
     for target in gone:
-        delete_traces(settings, target.hash)
+        delete_traces(settings, target.hash, shared=not target.foreign)
     record_stops(settings, [(t.hash, t.name) for t in gone if t.entries or t.family])
     return [_outcome(target, ending) for target in targets]
 
@@ -225,6 +231,10 @@ def _outcome(target: Target, ending: Ending) -> Outcome:
     if target.family:
         pid = target.family[0].pid
         return Outcome(target.hash, target.name, True, "stopped", "", "", pid)
+    if target.foreign:
+        message = f"it runs as user {target.foreign}, not ours"
+        advice = "that user can stop it, and root with TUNNEL_TUI_USER"
+        return Outcome(target.hash, target.name, True, "kept", message, advice)
     if target.strangers:
         message = f"pid {target.strangers[0]} is not of this tunnel and was not signalled"
         return Outcome(target.hash, target.name, True, "removed", message)
@@ -241,6 +251,7 @@ def _clear(settings: Settings, state: StateFile) -> None:
     """Empty the state file and the log directory, but for what could not be ended."""
     settle_logins(settings, state, ())
     left = state.update(
-        lambda entries: [entry for entry in entries if registered(entry)], keep_malformed=False
+        lambda entries: [e for e in entries if registered(e, state.path) or foreign_owner(e)],
+        keep_malformed=False,
     )
     delete_all_traces(settings, {entry.hash for entry in left})

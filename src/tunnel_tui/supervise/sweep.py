@@ -7,6 +7,7 @@ from itertools import islice
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelEntry
 from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.observe.tunnel_log import log_path
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.family import Census
 from tunnel_tui.system.proc import trusted_users
@@ -62,6 +63,6 @@ def _has_traces(settings: Settings, tunnel_hash: str) -> bool:
     if os.path.lexists(settings.run_record(tunnel_hash)):
         return True
     try:
-        return os.lstat(settings.log_file(tunnel_hash)).st_uid in trusted_users()
+        return os.lstat(log_path(settings, tunnel_hash)).st_uid in trusted_users()
     except OSError:
         return False

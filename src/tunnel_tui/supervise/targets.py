@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import TunnelEntry
+from tunnel_tui.observe import identity
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import riding
@@ -18,11 +19,12 @@ class Target:
     Attributes:
         family: the processes to end.
         strangers: pids in the state file that are not this tunnel's.
+        foreign: the user who runs this tunnel, neither we nor root; "": nobody. It is theirs.
         detached: the login that it was taken off and that lives on; 0: none.
         failure: why it could not be taken off.
     """
 
-    __slots__ = ("detached", "entries", "failure", "family", "hash", "name", "strangers")
+    __slots__ = ("detached", "entries", "failure", "family", "foreign", "hash", "name", "strangers")
 
     def __init__(self, tunnel_hash: str, name: str, entries: Sequence[TunnelEntry]) -> None:
         self.hash = tunnel_hash
@@ -30,6 +32,7 @@ class Target:
         self.entries = tuple(entries)
         self.family: list[ProcessStat] = []
         self.strangers: list[int] = []
+        self.foreign = ""
         self.detached = 0
         self.failure: TunnelTuiError | None = None
 
@@ -39,8 +42,9 @@ class Target:
         self.strangers = [
             entry.pid
             for entry in self.entries
-            if proc.is_alive(entry.pid) and registered(entry) is None
+            if proc.is_alive(entry.pid) and registered(entry, census.state_file) is None
         ]
+        self.foreign = next(filter(None, map(identity.foreign_owner, self.entries)), "")
 
     def logins(self) -> list[TunnelEntry]:
         """List the entries whose process is a login that other tunnels may ride on."""
@@ -62,10 +66,13 @@ def detach(
         keep: remote hosts whose login stays even without a tunnel on it.
     """
     stopping = {target.hash for target in targets}
-    riders = riding.riders(state.read().entries)
+    entries = state.read().entries
+    riders: dict[int, set[str]] = {}
     for target in targets:
         for entry in target.logins():
-            others = riders.get(entry.pid, set()) - stopping
+            if entry.pid not in riders:
+                riders[entry.pid] = riding.riders(settings, entries, entry.pid)
+            others = riders[entry.pid] - stopping
             if others or entry.remote_host in keep:
                 _take_off(settings, target, entry)
 
@@ -74,6 +81,9 @@ def _take_off(settings: Settings, target: Target, entry: TunnelEntry) -> None:
     spared = {entry.pid, *proc.descendants(entry.pid)}
     target.family = [stat for stat in target.family if stat.pid not in spared]
     socket = settings.login_socket(entry.remote_host)
+    if not riding.is_attached(settings, entry):
+        target.detached = entry.pid
+        return
     try:
         riding.request(settings, entry.spec(), socket, "cancel")
     except TunnelTuiError as error:

@@ -9,12 +9,20 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.system.files import open_directory
 
 
-def delete_traces(settings: Settings, tunnel_hash: str) -> None:
-    """Delete the log of a tunnel, its old copy and what others said; forget that it was started."""
+def delete_traces(settings: Settings, tunnel_hash: str, *, shared: bool = True) -> None:
+    """Delete the log of a tunnel, its old copy and what others said; forget that it was started.
+
+    Args:
+        settings: where things are.
+        tunnel_hash: of the tunnel.
+        shared: also what stands in the shared directory; False where it is another user's.
+    """
     remove_record(settings, tunnel_hash)
     _delete(os.path.dirname(settings.stderr_file("")), [tunnel_hash])
     name = os.path.basename(settings.log_file(tunnel_hash))
-    _delete(settings.log_dir, [name, f"{name}.1"])
+    places = [os.path.dirname(settings.private_log_file(""))]
+    for directory in [*places, settings.log_dir] if shared else places:
+        _delete(directory, [name, f"{name}.1"])
 
 
 def delete_all_traces(settings: Settings, kept: Collection[str]) -> None:
@@ -25,7 +33,8 @@ def delete_all_traces(settings: Settings, kept: Collection[str]) -> None:
         shape = log.startswith("tunnel-") and log.endswith(".log")
         return shape and log[len("tunnel-") : -len(".log")] not in kept
 
-    _delete(settings.log_dir, goes)
+    for directory in (settings.log_dir, os.path.dirname(settings.private_log_file(""))):
+        _delete(directory, goes)
     for path in (settings.run_record(""), settings.stderr_file("")):
         _delete(os.path.dirname(path), lambda name: name not in kept)
 

@@ -15,30 +15,47 @@ _LOCK_TIMEOUT = 0.5
 
 def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[str]]:
     """Cap every log of a tunnel; return the names of those that were, and what went wrong."""
-    capped, failures = [], []
-    try:
-        with (
-            files.open_directory(settings.log_dir) as directory,
-            os.scandir(directory) as entries,
-        ):
-            large = [
-                entry.name
-                for entry in entries
-                if entry.name.startswith("tunnel-")
-                and entry.name.endswith(".log")
-                and _is_large(entry, limit)
-            ]
-    except OSError:
-        return [], []  # nothing was ever started
-    except TunnelTuiError as error:
-        return [], [str(error)]
-    for name in large:
+    capped: list[str] = []
+    failures: list[str] = []
+    empty_stderr(settings, limit)
+    for place in (settings.log_dir, os.path.dirname(settings.private_log_file(""))):
         try:
-            if cap_log(os.path.join(settings.log_dir, name), limit):
-                capped.append(name)
-        except (TunnelTuiError, OSError) as error:
-            failures.append(f"{name}: {error}")
+            names = _large_logs(place, limit)
+        except OSError:
+            continue  # nothing was ever started
+        except TunnelTuiError as error:
+            failures.append(str(error))
+            continue
+        for name in names:
+            try:
+                if cap_log(os.path.join(place, name), limit):
+                    capped.append(name)
+            except (TunnelTuiError, OSError) as error:
+                failures.append(f"{name}: {error}")
     return capped, failures
+
+
+def _large_logs(place: str, limit: int) -> list[str]:
+    with files.open_directory(place) as directory, os.scandir(directory) as entries:
+        return [
+            entry.name
+            for entry in entries
+            if entry.name.startswith("tunnel-")
+            and entry.name.endswith(".log")
+            and _is_large(entry, limit)
+        ]
+
+
+def empty_stderr(settings: Settings, limit: int = LOG_CAP) -> None:
+    """Empty what banners, proxy programs and jump hosts have said, where it is too much."""
+    directory = settings.stderr_file("")
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if _is_large(entry, limit):
+                    os.truncate(entry.path, 0)
+    except OSError:
+        return  # nothing was ever started
 
 
 def _is_large(entry: os.DirEntry[str], limit: int) -> bool:
@@ -67,7 +84,7 @@ def adopt_lost(settings: Settings, statuses: tuple[TunnelStatus, ...]) -> list[T
             # Not while somebody starts or stops it: the next minute sees what came of it.
             with state.lock_tunnel(status.spec.hash, _LOCK_TIMEOUT):
                 lost = all(other.hash != entry.hash for other in state.read().entries)
-                if lost and registered(entry) is not None:
+                if lost and registered(entry, state.path) is not None:
                     state.put(entry)
                     adopted.append(status.spec)
         except (TunnelTuiError, OSError):

@@ -9,6 +9,7 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Layer, Outcome, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.logs import LogFollower
 from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.tunnel_log import log_path
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.apply import apply_plan, plan_changes
 from tunnel_tui.supervise.cleanup import clean_up
@@ -112,7 +113,7 @@ class LiveEngine:
 
     def follow(self, tunnel_hash: str) -> Follower:
         """Open a follower on one tunnel's log."""
-        return LogFollower(self.settings.log_file(tunnel_hash))
+        return LogFollower(log_path(self.settings, tunnel_hash))
 
     def layers(self, status: TunnelStatus) -> list[Layer]:
         """Climb the ladder from process to round trip time."""

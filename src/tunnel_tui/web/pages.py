@@ -21,7 +21,7 @@ input, button { font: inherit; color: inherit; background: #101418; border: 1px 
   padding: .5rem; width: 100%; box-sizing: border-box; margin-top: .5rem; }
 button { background: #1f4f66; cursor: pointer; }
 :focus-visible { outline: 2px solid #5cc8ff; }
-#terminal { position: absolute; inset: 0 0 24px; padding: 4px 4px 0; }
+#terminal { position: absolute; inset: 0 0 24px; width: auto; height: auto; padding: 4px 4px 0; }
 .out { position: absolute; inset: auto 8px 0 auto; z-index: 30; }
 .out button { font-size: 12px; line-height: 20px; padding: 0 6px; margin: 0 0 2px; width: auto;
   background: none; border-color: transparent; color: #9ab; }

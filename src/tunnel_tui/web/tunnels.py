@@ -12,6 +12,7 @@ from tunnel_tui.observe.identity import find_tagged
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.tunnel_log import log_path
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise import lifecycle
 from tunnel_tui.supervise.apply import apply_plan, plan_changes
@@ -114,7 +115,7 @@ class Tunnels:
                 has no log.
         """
         tunnel = self._find(text)
-        path = self.settings.log_file(tunnel.hash)
+        path = log_path(self.settings, tunnel.hash)
         if not os.path.lexists(path):
             raise UnknownTunnelError(f"{tunnel.name} has no log", "", "it is made by a start")
         return {
