@@ -89,7 +89,7 @@ class Attacker:
         self._tell(aim)
         assert self._hands.line() == "ready"
         self.done: deque[str] = deque(maxlen=12)
-        self.count = 0
+        self.count = self.worked = 0
 
     def _tell(self, message: dict[str, object]) -> None:
         stdin = self._hands.process.stdin
@@ -104,8 +104,10 @@ class Attacker:
         self._tell({"trick": trick, "seed": seed})
         line = self._hands.line()
         assert line, f"the hostile user's hands fell off at {trick} (seed {seed})"
+        said = json.loads(line)["done"]
         self.count += 1
-        self.done.append(f"{trick}: {json.loads(line)['done']}")
+        self.worked += not said.startswith("could not")
+        self.done.append(f"{trick}: {said}")
         return pause
 
     def rest(self) -> None:
@@ -126,7 +128,7 @@ class Turn:
         self._over = threading.Event()
         self.complaints: list[str] = []
         self.log: deque[str] = deque(maxlen=8)
-        self.commands = 0
+        self.commands = self.fine = self.stood = 0
         self._usual: dict[str, float] = {}
 
     def complain(self, text: str) -> None:
@@ -177,6 +179,7 @@ class Turn:
 
     def _run(self, *arguments: str) -> tuple[int, float]:
         code, _, seconds = self.victim.account.run(*arguments, timeout=GIVEN_UP)
+        self.fine += code == 0
         return code, seconds
 
     def _status(self) -> float:
@@ -186,6 +189,7 @@ class Turn:
         after = self.victim.processes()
         for spec in self.victim.specs:
             stands = ports[spec.hash] or self.victim.stands(spec, after)
+            self.stood += stands and shown.get(spec.hash) == "RUNNING"
             if shown.get(spec.hash) == "RUNNING" and not stands:
                 self.complain(f"RUNNING is shown of {spec.name}, which does not stand")
         known = {spec.hash for spec in self.victim.specs}
@@ -289,8 +293,8 @@ class Turn:
                 self.complain(f"a foreign process was ended: {name}")
 
 
-def play(who: str, seconds: float, seed: int, directory: Path) -> tuple[int, int, list[str]]:
-    """One turn; returns how many tricks and commands it had, and which promises were broken."""
+def play(who: str, seconds: float, seed: int, directory: Path) -> tuple[str, list[str]]:
+    """One turn; returns what there was of it, in words, and which promises were broken."""
     dice = random.Random(seed)
     shared = directory / "shared"
     shared.mkdir()
@@ -329,7 +333,9 @@ def play(who: str, seconds: float, seed: int, directory: Path) -> tuple[int, int
                 attacker.close()
                 victim.close()
                 sshd.stop()
-    return attacker.count, turn.commands, turn.complaints
+    told = f"{attacker.count} tricks ({attacker.worked} could be done), {turn.commands} commands "
+    told += f"({turn.fine} changed or told something), RUNNING was seen {turn.stood} times"
+    return told, turn.complaints
 
 
 def fuzz(seconds: float, seed: int) -> list[str]:
@@ -342,12 +348,11 @@ def fuzz(seconds: float, seed: int) -> list[str]:
         directory = Path(tempfile.mkdtemp(prefix="tt-attack-", dir="/tmp"))
         directory.chmod(0o755)
         try:
-            tricks, commands, broken = play(who, seconds / turns, seed + 1000 * number, directory)
+            told, broken = play(who, seconds / turns, seed + 1000 * number, directory)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         complaints += broken
-        told = f"turn {number + 1} of {turns} ({who}): {tricks} tricks, {commands} commands"
-        print(f"{told}, {len(broken)} promises broken", flush=True)
+        print(f"turn {number + 1} of {turns} ({who}): {told}; {len(broken)} promises broken")
     return complaints
 
 
