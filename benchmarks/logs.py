@@ -18,7 +18,7 @@ _LINE = b"2026/01/01 12:00:00 autossh[4711]: a line of the usual length for a lo
 
 _MEMORY = """\
 import sys
-from tunnel_tui.observe.logs import LogFollower
+from tunnel_tui.ssh.log.line_class import LogFollower
 
 def kilobytes(name):
     with open("/proc/self/status") as file:
@@ -50,7 +50,7 @@ def _fill(log: Path) -> None:
 
 
 def _time(log: Path, rounds: int) -> Figure:
-    from tunnel_tui.observe.logs import LogFollower
+    from tunnel_tui.ssh.log.line_class import LogFollower
 
     def opened() -> float:
         begin = time.perf_counter()

@@ -8,7 +8,7 @@ from benchmarks.figures import Figure, compare
 from benchmarks.world import World
 from tunnel_tui.config.load import load_config
 from tunnel_tui.model import State
-from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.observer import Observer
 from tunnel_tui.settings import load_settings
 
 COUNT = 200

@@ -15,8 +15,8 @@ from benchmarks.figures import Comparison, Figure, compare, comparison_of
 from benchmarks.world import LISTEN, World, adopt_orphans, end_groups
 from tunnel_tui.config.load import load_config
 from tunnel_tui.settings import MAX_STARTING, Settings, load_settings
-from tunnel_tui.supervise.apply import apply_plan, plan_changes
-from tunnel_tui.supervise.command import Command, build_command
+from tunnel_tui.ssh.command import Command, build_command
+from tunnel_tui.supervise.actions.apply import apply_plan, plan_changes
 
 COUNT = 100
 LIMIT = 1.5

@@ -15,9 +15,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tunnel_tui.observe.logs import classify, decode, sanitise, split_line, strip_debug
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.stateline import format_line, parse_line
+from tunnel_tui.ssh.log.line_class import classify, decode, sanitise, split_line, strip_debug
+from tunnel_tui.state.line import format_line, parse_line
+from tunnel_tui.state.state_file import StateFile
 
 Promise = Callable[[bytes], None]
 

@@ -12,8 +12,8 @@ from tests.support.home import Home
 from benchmarks.app.terminal import Terminal
 from tunnel_tui.config.load import load_config
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.supervise.lifecycle import start_tunnels
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.actions.lifecycle import start_tunnels
 
 SSH = """\
 #!/bin/sh

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from tests.tui.fake import FakeEngine
 from tests.tui.restless import Restless, make_engine
 
-from tunnel_tui.supervise.monitor import Snapshot
+from tunnel_tui.supervise.monitor.monitor import Snapshot
 from tunnel_tui.tui.app import TunnelApp
 from tunnel_tui.tui.opening import show
 

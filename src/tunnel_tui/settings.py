@@ -80,7 +80,7 @@ class Settings(NamedTuple):
         return os.path.join(self.data_dir, "logs", f"tunnel-{tunnel_hash}.log")
 
     def run_record(self, tunnel_hash: str) -> str:
-        """What we remember of a tunnel that we started (`observe.run_record`)."""
+        """What we remember of a tunnel that we started (`state.run_record`)."""
         return os.path.join(self.data_dir, "runs", tunnel_hash)
 
     def stderr_file(self, tunnel_hash: str) -> str:

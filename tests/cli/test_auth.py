@@ -11,7 +11,7 @@ from tests.support.pam import PamSshd, Person
 from tests.support.tmux import Tmux
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
-from tunnel_tui.supervise.preferences import Siblings, remember_siblings
+from tunnel_tui.supervise.login.sibling_policy import Siblings, remember_siblings
 
 pytestmark = pytest.mark.process
 

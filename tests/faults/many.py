@@ -8,7 +8,7 @@ from tests.support.faults import Site
 from tests.support.network import free_port
 from tests.support.tunnels import inward
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.system import proc
 
 

@@ -13,7 +13,7 @@ from tests.support.network import free_port
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelSpec
-from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.state.state_file import StateFile
 
 pytestmark = pytest.mark.process
 

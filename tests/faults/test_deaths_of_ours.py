@@ -19,9 +19,9 @@ from tests.support.pam import PASSWORD, PamSshd, Person
 from tests.support.tmux import Tmux
 from tests.support.tunnels import inward
 from tests.support.waiting import wait_until
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.supervise.riding import find_master
-from tunnel_tui.supervise.watcher import watcher_state
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.login.control_master import find_master
+from tunnel_tui.supervise.watch.watcher import watcher_state
 
 pytestmark = pytest.mark.process
 

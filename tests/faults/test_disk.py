@@ -17,8 +17,8 @@ from tunnel_tui.config.edit import delete_tunnel
 from tunnel_tui.config.load import load_config
 from tunnel_tui.errors import ConfigError
 from tunnel_tui.model import State, TunnelSpec
-from tunnel_tui.observe.history import History
-from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.state.history import History
+from tunnel_tui.state.state_file import StateFile
 
 pytestmark = pytest.mark.process
 

@@ -13,8 +13,8 @@ from tests.support.network import free_port
 from tests.support.tmux import Tmux
 from tests.support.tunnels import inward
 from tests.support.waiting import wait_until
+from tunnel_tui.logs.sanitise import sanitise
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.observe.sanitise import sanitise
 from tunnel_tui.tui.present import clean
 
 pytestmark = pytest.mark.process

@@ -7,9 +7,9 @@ from tests.support.network import free_port, passes
 from tests.support.tunnels import inward
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.supervise import lifecycle
-from tunnel_tui.supervise.login import begin_login
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.actions import lifecycle
+from tunnel_tui.supervise.login.login import begin_login
 from tunnel_tui.terminal.session import PtySession
 from tunnel_tui.terminal.wait import wait_ready
 

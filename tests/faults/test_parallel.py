@@ -14,7 +14,7 @@ from tests.support.network import passes
 from tests.support.sshd import Keys
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State
-from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.observer import Observer
 
 pytestmark = [pytest.mark.process, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -16,8 +16,8 @@ from tests.support.faults import Fault, Site
 from tests.support.network import passes
 from tests.support.waiting import wait_until
 from tunnel_tui.model import ReasonCode, State, TunnelEntry, TunnelSpec
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.stateline import format_line
+from tunnel_tui.state.line import format_line
+from tunnel_tui.state.state_file import StateFile
 
 pytestmark = pytest.mark.process
 

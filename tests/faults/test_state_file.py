@@ -11,8 +11,8 @@ import pytest
 from tests.support.faults import Fault, Site
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State
-from tunnel_tui.observe.history import History
-from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.state.history import History
+from tunnel_tui.state.state_file import StateFile
 
 pytestmark = pytest.mark.process
 

@@ -25,7 +25,7 @@ from tunnel_tui.config.load import load_config
 from tunnel_tui.demo.codes import accepts, code_at
 from tunnel_tui.demo.world import demo_settings
 from tunnel_tui.model import State, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.observer import Observer
 from tunnel_tui.settings import Settings
 
 pytestmark = pytest.mark.process

@@ -16,11 +16,11 @@ from tests.support.tunnels import inward, outward
 from tests.support.waiting import wait_until
 from tunnel_tui.errors import InteractiveTunnelError, LockHeldError, PortBusyError
 from tunnel_tui.model import ReasonCode, State, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.status import Observer
-from tunnel_tui.supervise import lifecycle, riding
-from tunnel_tui.supervise.apply import apply_plan, plan_changes
-from tunnel_tui.supervise.cleanup import clean_up
-from tunnel_tui.supervise.login import Login, begin_login
+from tunnel_tui.observe.observer import Observer
+from tunnel_tui.supervise.actions import lifecycle
+from tunnel_tui.supervise.actions.apply import apply_plan, plan_changes
+from tunnel_tui.supervise.actions.cleanup import clean_up
+from tunnel_tui.supervise.login.login import Login, begin_login, control_master
 from tunnel_tui.terminal.screen import Screen
 from tunnel_tui.terminal.session import PtySession
 from tunnel_tui.terminal.wait import wait_ready
@@ -104,7 +104,7 @@ def test_one_code_brings_up_three_tunnels_and_each_ends_alone(site: Site) -> Non
     assert site.states() == [State.INTERACTIVE] * 3
     site.up(first)
     assert site.states() == [State.RUNNING, State.INTERACTIVE, State.INTERACTIVE]
-    others = riding.siblings(site.settings, first, site.specs)
+    others = control_master.siblings(site.settings, first, site.specs)
     assert [other.name for other in others] == ["behind-1", "behind-2"]
     for other in others:
         assert lifecycle.start_tunnel(site.settings, other).verb == "started"

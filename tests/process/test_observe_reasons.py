@@ -15,9 +15,9 @@ from tests.support.sshd import Sshd
 from tests.support.waiting import wait_until
 from tunnel_tui.model import Direction, Reason, TunnelSpec
 from tunnel_tui.model import ReasonCode as Code
-from tunnel_tui.observe.reasons import find_reason, last_words
-from tunnel_tui.observe.tunnel_log import OWN_LOG
 from tunnel_tui.ssh.client_config import SshClient
+from tunnel_tui.ssh.log.reasons import find_reason, last_words
+from tunnel_tui.ssh.marks import OWN_LOG
 from tunnel_tui.system.spawn import find_program
 
 pytestmark = pytest.mark.process

@@ -8,7 +8,7 @@ import pytest
 
 from tunnel_tui.errors import LockHeldError, StateFileError
 from tunnel_tui.model import TunnelEntry
-from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.state.state_file import StateFile
 
 pytestmark = pytest.mark.process
 

@@ -21,18 +21,19 @@ from tunnel_tui.model import (
     TunnelStatus,
     tunnel_hash,
 )
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.status import Observer
-from tunnel_tui.observe.tunnel_log import OWN_LOG
+from tunnel_tui.observe.observer import Observer
 from tunnel_tui.settings import LOG_CAP
-from tunnel_tui.supervise import probe
+from tunnel_tui.ssh import features
+from tunnel_tui.ssh.log.retained_lines import what_stays
+from tunnel_tui.ssh.marks import OWN_LOG
+from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.system.files import make_directory, open_log
 from tunnel_tui.system.proc import read_stat
 from tunnel_tui.system.spawn import find_program, reap, spawn
 
 pytestmark = pytest.mark.process
 
-LOG_VERBOSE = f"LogVerbose={probe.LOG_VERBOSE}"
+LOG_VERBOSE = f"LogVerbose={features.LOG_VERBOSE}"
 OPTIONS = (
     "ExitOnForwardFailure=yes",
     "BatchMode=yes",
@@ -372,7 +373,7 @@ def test_a_zombie_is_dead(runner: Runner) -> None:
 def test_a_lost_log_does_not_hide_a_running_tunnel(
     runner: Runner, make: Callable[..., TunnelSpec], damage: str
 ) -> None:
-    from tunnel_tui.observe.logs import cap_log
+    from tunnel_tui.ssh.log.line_class import cap_log
 
     spec = make(runner, free_port())
     runner.start(spec)
@@ -386,10 +387,10 @@ def test_a_lost_log_does_not_hide_a_running_tunnel(
     elif damage == "truncate":
         os.truncate(log, 0)
     else:
-        assert cap_log(str(log), 10_000) is False
+        assert cap_log(str(log), 10_000, what_stays()) is False
         with log.open("a") as file:
             file.write("connect_to localhost port 1: failed.\n" * 300)
-        assert cap_log(str(log), 10_000)
+        assert cap_log(str(log), 10_000, what_stays())
     status = runner.look(spec, fresh=True)
     assert status.state is State.RUNNING
     # ssh holds a log that has lost its name; capping keeps the line that proves it. Where nobody
@@ -411,9 +412,9 @@ def test_a_chatty_log_hides_nothing(runner: Runner) -> None:
             file.write("channel 2: open failed: connect failed: Connection refused\n" * 1000)
     assert runner.look(spec, fresh=True).state is State.RUNNING
     assert runner.look(spec).state is State.RUNNING
-    from tunnel_tui.observe.logs import cap_log
+    from tunnel_tui.ssh.log.line_class import cap_log
 
-    assert cap_log(runner.settings.log_file(spec.hash), 1_000_000)
+    assert cap_log(runner.settings.log_file(spec.hash), 1_000_000, what_stays())
     status = runner.look(spec, fresh=True)
     assert status.state is State.RUNNING
 

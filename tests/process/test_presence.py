@@ -10,12 +10,12 @@ import pytest
 
 from tests.tui.fake import make_settings
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.presence import Presence
+from tunnel_tui.supervise.info.open_apps import Presence
 
 NOTE = """
 import sys
 from tests.tui.fake import make_settings
-from tunnel_tui.supervise.presence import Presence
+from tunnel_tui.supervise.info.open_apps import Presence
 Presence(make_settings(sys.argv[1])).note()
 print("noted", flush=True)
 sys.stdin.read()

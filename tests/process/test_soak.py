@@ -11,8 +11,8 @@ from tests.conftest import need_program
 from tests.soak.model import Tunnel, Wish
 from tests.soak.run import Soak
 from tests.support.processes import descendants
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.supervise.lifecycle import start_tunnel, stop_tunnel
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.actions.lifecycle import start_tunnel, stop_tunnel
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
 

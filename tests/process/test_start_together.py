@@ -10,9 +10,9 @@ from tests.conftest import Lab
 from tests.support.network import DelayingProxy, free_port
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
-from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import MAX_STARTING
-from tunnel_tui.supervise.slots import CONFIRM_TIMEOUT
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.start.limiter import CONFIRM_TIMEOUT
 
 pytestmark = pytest.mark.process
 

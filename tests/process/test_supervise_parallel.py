@@ -20,10 +20,10 @@ from tests.support.tunnels import as_yaml, inward, state_of
 from tests.support.waiting import wait_until
 from tunnel_tui.config.load import load_config
 from tunnel_tui.model import Outcome, State, TunnelSpec
-from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import MAX_STARTING
-from tunnel_tui.supervise.apply import apply_plan, plan_changes
-from tunnel_tui.supervise.lifecycle import restart_tunnels, start_tunnels, stop_tunnels
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.actions.apply import apply_plan, plan_changes
+from tunnel_tui.supervise.actions.lifecycle import restart_tunnels, start_tunnels, stop_tunnels
 from tunnel_tui.system import proc, spawn
 
 pytestmark = [pytest.mark.process, pytest.mark.alone]
@@ -32,7 +32,7 @@ PROGRAM = """
 import os, sys
 from tunnel_tui.config.load import load_config
 from tunnel_tui.settings import load_settings
-from tunnel_tui.supervise.lifecycle import start_tunnel, stop_tunnel
+from tunnel_tui.supervise.actions.lifecycle import start_tunnel, stop_tunnel
 settings = load_settings(os.environ)
 specs = load_config(settings.config_file).by_hash()
 sys.stdin.readline()

@@ -13,10 +13,10 @@ from tests.support.network import free_port, passes
 from tests.support.tunnels import inward, outward, state_of, status_of
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelEntry, TunnelSpec
-from tunnel_tui.supervise.apply import plan_changes
-from tunnel_tui.supervise.cleanup import clean_up
-from tunnel_tui.supervise.command import same_command
-from tunnel_tui.supervise.lifecycle import start_tunnel, stop_tunnel, stop_tunnels
+from tunnel_tui.ssh.command import same_command
+from tunnel_tui.supervise.actions.apply import plan_changes
+from tunnel_tui.supervise.actions.cleanup import clean_up
+from tunnel_tui.supervise.actions.lifecycle import start_tunnel, stop_tunnel, stop_tunnels
 
 pytestmark = pytest.mark.process
 

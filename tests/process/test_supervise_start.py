@@ -23,10 +23,15 @@ from tunnel_tui.errors import (
     StateFileError,
 )
 from tunnel_tui.model import ReasonCode, State, TunnelEntry
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.status import Observer
-from tunnel_tui.supervise import launch as launch_module
-from tunnel_tui.supervise.lifecycle import restart_tunnel, start_tunnel, start_tunnels, stop_tunnel
+from tunnel_tui.observe.observer import Observer
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.actions.lifecycle import (
+    restart_tunnel,
+    start_tunnel,
+    start_tunnels,
+    stop_tunnel,
+)
+from tunnel_tui.supervise.start import launch as launch_module
 from tunnel_tui.system import proc
 
 pytestmark = pytest.mark.process

@@ -15,13 +15,19 @@ from tests.support.network import free_port, passes
 from tests.support.tunnels import inward, outward, state_of, status_of
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelEntry, TunnelSpec
-from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise import cleanup, ending
-from tunnel_tui.supervise.cleanup import clean_up
-from tunnel_tui.supervise.family import Census
-from tunnel_tui.supervise.lifecycle import start_tunnel, start_tunnels, stop_tunnel, stop_tunnels
-from tunnel_tui.supervise.watchlock import WatchLock
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.actions import cleanup
+from tunnel_tui.supervise.actions.cleanup import clean_up
+from tunnel_tui.supervise.actions.lifecycle import (
+    start_tunnel,
+    start_tunnels,
+    stop_tunnel,
+    stop_tunnels,
+)
+from tunnel_tui.supervise.process import terminate
+from tunnel_tui.supervise.process.process_tree import Census
+from tunnel_tui.supervise.process.watcher_lock import WatchLock
 
 pytestmark = pytest.mark.process
 
@@ -397,8 +403,8 @@ def test_what_cannot_be_ended_is_said_and_stays_registered(
     def forbidden(stat: object, signum: int) -> bool:
         raise PermissionError
 
-    monkeypatch.setattr(ending.signals, "send", forbidden)
-    monkeypatch.setattr(ending, "_AFTER_KILL", 0.1)
+    monkeypatch.setattr(terminate.signals, "send", forbidden)
+    monkeypatch.setattr(terminate, "_AFTER_KILL", 0.1)
     outcome = stop_tunnel(lab.home.settings, spec.hash, grace=0.2)
     assert (outcome.ok, outcome.verb) == (False, "failed")
     assert "belongs to user" in outcome.message

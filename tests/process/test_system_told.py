@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import faulthandler, os, signal, sys, threading, time
-from tunnel_tui.system.told import Signals
+from tunnel_tui.system.signal_queue import Signals
 sys.setswitchinterval(1e-5)
 end = time.monotonic() + 15  # a busy machine does not get through all of them
 for number in range(5000):
@@ -29,7 +29,7 @@ print("none missed")
 
 ORDER = """
 import os, signal
-from tunnel_tui.system.told import Signals
+from tunnel_tui.system.signal_queue import Signals
 heard = []
 signal.signal(signal.SIGUSR1, lambda *_: heard.append("usr1"))
 with Signals(signal.SIGTERM, signal.SIGHUP) as signals:

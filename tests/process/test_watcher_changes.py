@@ -13,7 +13,7 @@ from tests.support.network import free_port, passes
 from tests.support.tunnels import as_yaml, inward, state_of
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelSpec
-from tunnel_tui.supervise.lifecycle import stop_tunnel
+from tunnel_tui.supervise.actions.lifecycle import stop_tunnel
 
 pytestmark = pytest.mark.process
 

@@ -16,9 +16,9 @@ from tests.support.network import free_port, passes
 from tests.support.tunnels import as_yaml, inward, outward, state_of
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State
-from tunnel_tui.supervise.lifecycle import start_tunnel
-from tunnel_tui.supervise.watcher import Begin, Watcher, watcher_state
-from tunnel_tui.supervise.watchlog import WatchLog
+from tunnel_tui.supervise.actions.lifecycle import start_tunnel
+from tunnel_tui.supervise.watch.event_log import WatchLog
+from tunnel_tui.supervise.watch.watcher import Begin, Watcher, watcher_state
 
 pytestmark = pytest.mark.process
 

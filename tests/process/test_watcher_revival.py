@@ -17,9 +17,9 @@ from tests.support.sshd import Sshd
 from tests.support.tunnels import as_yaml, inward, outward, state_of, status_of
 from tests.support.waiting import wait_until
 from tunnel_tui.model import ReasonCode, State, TunnelSpec
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.supervise import upkeep
-from tunnel_tui.supervise.lifecycle import stop_tunnel
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.actions.lifecycle import stop_tunnel
+from tunnel_tui.supervise.watch import maintenance
 
 pytestmark = [pytest.mark.process, pytest.mark.alone]
 
@@ -196,9 +196,9 @@ def test_lost_entries_are_written_again(lab: Lab, run_daemon: RunDaemon) -> None
     pids = daemon.wait_running(spec)
     status = status_of(lab.home, spec)
     StateFile(str(lab.home.state_file)).clear()
-    assert upkeep.adopt_lost(lab.home.settings, (status,)) == [spec]
+    assert maintenance.adopt_lost(lab.home.settings, (status,)) == [spec]
     assert daemon.pids() == pids
-    assert upkeep.adopt_lost(lab.home.settings, (status,)) == []
+    assert maintenance.adopt_lost(lab.home.settings, (status,)) == []
 
 
 def test_a_log_that_floods_is_capped_and_the_tunnel_stays_running(
@@ -211,10 +211,10 @@ def test_a_log_that_floods_is_capped_and_the_tunnel_stays_running(
     log = lab.home.log_dir / f"tunnel-{spec.hash}.log"
     with log.open("a") as file:
         file.write("noise\n" * 20_000)
-    assert upkeep.cap_logs(lab.home.settings, 50_000) == ([log.name], [])
+    assert maintenance.cap_logs(lab.home.settings, 50_000) == ([log.name], [])
     assert log.stat().st_size < 10_000
     assert state_of(lab.home, spec) is State.RUNNING
-    assert upkeep.cap_logs(lab.home.settings, 50_000) == ([], [])
+    assert maintenance.cap_logs(lab.home.settings, 50_000) == ([], [])
 
 
 def test_tunnels_from_elsewhere_are_left_alone(lab: Lab, run_daemon: RunDaemon) -> None:
@@ -240,7 +240,7 @@ def test_the_kernel_announces_new_addresses() -> None:
     """In a network of its own, so that nothing of this machine changes."""
     need_program("unshare", "ip")
     script = (
-        "import select, subprocess; from tunnel_tui.system.routes import Routes\n"
+        "import select, subprocess; from tunnel_tui.system.network_changes import Routes\n"
         "routes = Routes()\n"
         "def change(*words):\n"
         "    subprocess.run(['ip', *words], check=True)\n"

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from tests.properties import repeatable
-from tunnel_tui.observe.logs import LogFollower, classify, decode, sanitise, split_line, tail_lines
+from tunnel_tui.ssh.log.line_class import (
+    LogFollower,
+    classify,
+    decode,
+    sanitise,
+    split_line,
+    tail_lines,
+)
 
 ACTING = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"

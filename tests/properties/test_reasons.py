@@ -11,9 +11,9 @@ from tests.properties.test_logs import ACTING, BYTES
 from tests.support.logs import NAME, reader_of
 from tests.support.tunnels import inward, outward
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.observe.logs import decode
-from tunnel_tui.observe.past import tell
-from tunnel_tui.observe.reasons import attempts_of, find_reason, last_words
+from tunnel_tui.ssh.log.attempts import tell
+from tunnel_tui.ssh.log.line_class import decode
+from tunnel_tui.ssh.log.reasons import attempts_of, find_reason, last_words
 
 SAYINGS = """\
 2026/11/22 14:02:07 tunnel-tui[4]: starting web

@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.properties import repeatable
 from tunnel_tui.model import TunnelEntry
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.stateline import format_line, parse_line
+from tunnel_tui.state.line import format_line, parse_line
+from tunnel_tui.state.state_file import StateFile
 
 HASHES = st.integers(0, 4).map(lambda number: f"{number:032x}")
 PIDS = st.integers(2, 1 << 22)

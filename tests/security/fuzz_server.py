@@ -19,12 +19,12 @@ from tests.support.forgery import EVIL
 from tests.support.tunnels import as_yaml, inward, outward, status_of
 from tests.support.waiting import wait_until
 from tunnel_tui.model import Direction, ReasonCode, State, TunnelSpec
-from tunnel_tui.observe.logs import classify, sanitise, split_line
-from tunnel_tui.observe.past import tell
-from tunnel_tui.observe.reasons import find_reason, last_words
 from tunnel_tui.settings import load_settings
 from tunnel_tui.ssh.client_config import Host
-from tunnel_tui.supervise.hostkeys import read_changed_key
+from tunnel_tui.ssh.host_keys import read_changed_key
+from tunnel_tui.ssh.log.attempts import tell
+from tunnel_tui.ssh.log.line_class import classify, sanitise, split_line
+from tunnel_tui.ssh.log.reasons import find_reason, last_words
 
 SLOW = 0.1
 """Seconds that one text may take."""

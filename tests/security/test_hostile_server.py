@@ -64,7 +64,7 @@ def begin_only(lab: Lab, spec: TunnelSpec) -> None:
 
 def texts_of(lab: Lab, spec: TunnelSpec, status: TunnelStatus) -> dict[str, str]:
     """Whatever commands and the app say in their own name, by where they say it."""
-    from tunnel_tui.supervise.particulars import gather
+    from tunnel_tui.supervise.info.tunnel_details import gather
     from tunnel_tui.tui.announce import explain_death
     from tunnel_tui.tui.facts import climb, head_facts
     from tunnel_tui.tui.glyphs import UNICODE
@@ -307,10 +307,10 @@ def test_a_lie_about_its_own_side_costs_no_state_elsewhere(lab: Lab, serve: Serv
 GATHER = """
 import resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-from tunnel_tui.observe.reasons import Reason
+from tunnel_tui.ssh.log.reasons import Reason
 from tunnel_tui.model import *
 from tunnel_tui.settings import load_settings
-from tunnel_tui.supervise.particulars import gather
+from tunnel_tui.supervise.info.tunnel_details import gather
 import os
 spec = TunnelSpec("web", "hostile", sys.argv[1], sys.argv[2], Direction.REMOTE_TO_LOCAL, False,
     sys.argv[3])

@@ -13,7 +13,7 @@ from tests.conftest import Lab
 from tests.support.network import free_port
 from tests.support.tunnels import as_yaml, inward
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.supervise.hostkeys import find_changed_key
+from tunnel_tui.ssh.host_keys import find_changed_key
 
 pytest.importorskip("asyncssh")
 pytestmark = pytest.mark.process
@@ -78,7 +78,7 @@ PROGRAM = """
 import os
 from tunnel_tui.config.parse import parse_config
 from tunnel_tui.settings import load_settings
-from tunnel_tui.supervise.hostkeys import find_changed_key
+from tunnel_tui.ssh.host_keys import find_changed_key
 settings = load_settings(os.environ)
 with open(settings.config_file, "rb") as file:
     spec = parse_config("c", file.read()).tunnels[0]

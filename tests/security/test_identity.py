@@ -13,8 +13,8 @@ from tests.support.tunnels import as_yaml, inward, outward, state_of, status_of
 from tests.support.users import User, interpreter
 from tests.support.waiting import wait_until
 from tunnel_tui.model import ReasonCode, State, TunnelEntry, TunnelSpec
-from tunnel_tui.observe.stateline import format_line
-from tunnel_tui.supervise.lifecycle import start_tunnel, stop_tunnel, stop_tunnels
+from tunnel_tui.state.line import format_line
+from tunnel_tui.supervise.actions.lifecycle import start_tunnel, stop_tunnel, stop_tunnels
 
 pytestmark = [
     pytest.mark.process,

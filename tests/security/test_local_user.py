@@ -17,12 +17,13 @@ from tests.support.tunnels import as_yaml, inward, state_of
 from tests.support.users import User, interpreter
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelEntry, TunnelSpec
-from tunnel_tui.observe.stateline import format_line
-from tunnel_tui.observe.status import Observer
-from tunnel_tui.supervise import upkeep
-from tunnel_tui.supervise.lifecycle import start_tunnel, stop_tunnel, stop_tunnels
-from tunnel_tui.supervise.monitor import Monitor
-from tunnel_tui.system import locks, mux
+from tunnel_tui.observe.observer import Observer
+from tunnel_tui.ssh import control_socket
+from tunnel_tui.state.line import format_line
+from tunnel_tui.supervise.actions.lifecycle import start_tunnel, stop_tunnel, stop_tunnels
+from tunnel_tui.supervise.monitor.monitor import Monitor
+from tunnel_tui.supervise.watch import maintenance
+from tunnel_tui.system import locks
 
 pytestmark = [
     pytest.mark.process,
@@ -276,7 +277,7 @@ def test_only_logs_of_ours_are_capped(square: Lab, stranger: User) -> None:
         stranger.do(sparse, logs / f"tunnel-{number:032x}.log")
     stranger.do(MAKE["fifo"], logs / f"tunnel-{7:032x}.log")
     began = time.monotonic()
-    assert upkeep.cap_logs(square.home.settings) == ([], [])
+    assert maintenance.cap_logs(square.home.settings) == ([], [])
     assert time.monotonic() - began < AT_MOST
     assert not list(logs.glob("*.1"))
     log = Path(square.home.settings.log_file(spec.hash))
@@ -284,7 +285,7 @@ def test_only_logs_of_ours_are_capped(square: Lab, stranger: User) -> None:
         file.write(b"debug1: nothing\n" * 200_000)
     stranger.do(MAKE["fifo"], f"{log}.1")
     began = time.monotonic()
-    capped, failures = upkeep.cap_logs(square.home.settings, 1_000_000)
+    capped, failures = maintenance.cap_logs(square.home.settings, 1_000_000)
     assert time.monotonic() - began < AT_MOST
     assert (capped, failures) == ([log.name], [])
     assert log.stat().st_size < 1_000_000
@@ -298,21 +299,21 @@ def spec_port(spec: TunnelSpec) -> int:
 def test_a_fifo_swapped_in_while_capping_stops_nobody(
     square: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tunnel_tui.observe import cap
+    from tunnel_tui.logs import rotate
 
     square.home.log_dir.mkdir()
     log = square.home.log_dir / f"tunnel-{1:032x}.log"
     log.write_bytes(b"line\n" * 10_000)
-    copy = cap._copy
+    copy = rotate._copy
 
     def swapped(*arguments: object) -> None:
         copy(*arguments)  # type: ignore[arg-type]
         log.unlink()
         os.mkfifo(log)
 
-    monkeypatch.setattr(cap, "_copy", swapped)
+    monkeypatch.setattr(rotate, "_copy", swapped)
     began = time.monotonic()
-    capped, failures = upkeep.cap_logs(square.home.settings, 1000)
+    capped, failures = maintenance.cap_logs(square.home.settings, 1000)
     assert capped == []
     assert len(failures) <= 1
     assert time.monotonic() - began < AT_MOST
@@ -336,7 +337,7 @@ def test_a_log_directory_that_is_a_symlink_is_refused_on_every_path(
         assert "AUTOSSH_LOG_DIR" in done.stdout + done.stderr
     for command in (["stop"], ["cleanup"], ["stop-tunnel", spec.hash], ["status"]):
         square.home.cli(*command)
-    upkeep.cap_logs(square.home.settings, 1000)
+    maintenance.cap_logs(square.home.settings, 1000)
     daemon = run_daemon()
     assert daemon.process.wait(15) != 0
     assert kept.stat().st_size == 18_000_000
@@ -421,14 +422,16 @@ def test_a_master_that_is_not_ours_answers_for_nobody(
     path = settings.login_socket(spec.remote_host)
     with stranger.run_as(FAKE_MASTER, path, os.getpid()) as running:
         running.ready()
-        assert mux.master_pid(path) is None
+        assert control_socket.master_pid(path) is None
         # Neither in a directory of ours to which somebody else can write, nor in a closed one.
         os.chown(directory, 0, 0)
-        assert mux.master_pid(path) is None
+        assert control_socket.master_pid(path) is None
         directory.chmod(0o700)
-        assert mux.master_pid(path) is None
+        assert control_socket.master_pid(path) is None
         os.chown(path, 0, 0)
-        assert mux.master_pid(path) is None, "the process at the other end is a stranger's"
+        assert control_socket.master_pid(path) is None, (
+            "the process at the other end is a stranger's"
+        )
         (status,) = Observer(settings).observe([spec])
         assert status.state is State.INTERACTIVE
 

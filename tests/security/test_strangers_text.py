@@ -6,8 +6,8 @@ import pytest
 
 from tests.tui.fake import FakeEngine, spec
 from tests.tui.support import main_of, notes, opened, text_of, until
+from tunnel_tui.logs.sanitise import sanitise
 from tunnel_tui.model import Reason, ReasonCode, State, TunnelStatus
-from tunnel_tui.observe.sanitise import sanitise
 from tunnel_tui.terminal.screen import Screen
 
 EVIL = (

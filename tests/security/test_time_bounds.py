@@ -11,18 +11,25 @@ import pytest
 
 from tests.support import forgery
 from tests.support.tunnels import inward
-from tunnel_tui.observe.follow import LogFollower
-from tunnel_tui.observe.logs import classify, decode, is_noise, sanitise, split_line, strip_debug
-from tunnel_tui.observe.past import tell
-from tunnel_tui.observe.reasons import find_reason, last_words
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.stateline import parse_line
+from tunnel_tui.logs.follow import LogFollower
+from tunnel_tui.ssh.log.attempts import tell
+from tunnel_tui.ssh.log.line_class import (
+    classify,
+    decode,
+    is_noise,
+    sanitise,
+    split_line,
+    strip_debug,
+)
+from tunnel_tui.ssh.log.reasons import find_reason, last_words
+from tunnel_tui.state.line import parse_line
+from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.terminal.screen import Screen
 
 pytestmark = pytest.mark.alone
 LIMIT = 0.1
 """Seconds for 100 kB."""
-UNKNOWN = {"observe/patterns.py: re.compile(expression)"}
+UNKNOWN = {"ssh/log/failures.py: re.compile(expression)"}
 """What only running would tell, and is found in a table."""
 SPEC = inward(1, 2)
 

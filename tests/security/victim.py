@@ -16,7 +16,7 @@ from tests.support.sshd import Keys, Sshd
 from tests.support.tunnels import as_yaml, inward, outward
 from tests.support.users import User, interpreter, variables_for
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.supervise.command import build_command
+from tunnel_tui.ssh.command import build_command
 
 SLOW = 3.0
 """Seconds after which a command tells where it is."""

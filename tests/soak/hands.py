@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.soak.harm import Harm, fault
 from tests.soak.model import PROMPT, Tunnel, Wish
 from tests.soak.people import SIZE
-from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.state.state_file import StateFile
 
 PATIENCE = 75.0
 UNAPPLIED = 20.0

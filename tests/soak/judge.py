@@ -12,8 +12,8 @@ from tests.soak.place import Place
 from tests.soak.probe import Prober
 from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.model import State, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.observer import Observer
+from tunnel_tui.state.state_file import StateFile
 
 LIE = 3.0
 """Seconds for which somebody may not know yet what the kernel knows."""

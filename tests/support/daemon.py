@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.home import Home
 from tests.support.waiting import wait_until
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.observe.statefile import StateFile
+from tunnel_tui.state.state_file import StateFile
 
 Line = dict[str, str]
 

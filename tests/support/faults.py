@@ -23,10 +23,10 @@ from tests.support.tunnels import as_yaml, inward, outward
 from tests.support.waiting import wait_until
 from tunnel_tui.model import Direction, State, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import find_tagged
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.status import Observer
-from tunnel_tui.supervise.monitor import POLL
-from tunnel_tui.supervise.watcher import watcher_state
+from tunnel_tui.observe.observer import Observer
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.monitor.monitor import POLL
+from tunnel_tui.supervise.watch.watcher import watcher_state
 
 PROPERTY = "fault"
 SECTIONS = ("Processes", "Network and servers", "Files", "Input", "Many at once")

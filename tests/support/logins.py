@@ -12,7 +12,7 @@ from tests.support.tmux import Tmux
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State, TunnelSpec
-from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.observer import Observer
 
 
 class Site:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tunnel_tui.observe.runs import RunReader
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.log.forward_state import RunReader
 
 NAME = "tunnel-x.log"
 

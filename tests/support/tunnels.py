@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.support.home import Home
 from tunnel_tui.model import Direction, State, TunnelSpec, TunnelStatus, tunnel_hash
-from tunnel_tui.observe.status import Observer
+from tunnel_tui.observe.observer import Observer
 
 
 def make_spec(

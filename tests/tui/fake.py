@@ -8,6 +8,7 @@ from pathlib import Path
 from tunnel_tui.config.load import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import TunnelTuiError
+from tunnel_tui.logs.follow import LogUpdate
 from tunnel_tui.model import (
     Direction,
     Layer,
@@ -21,11 +22,10 @@ from tunnel_tui.model import (
     TunnelStatus,
     tunnel_hash,
 )
-from tunnel_tui.observe.follow import LogUpdate
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.hostkeys import ChangedKey
-from tunnel_tui.supervise.monitor import Change, Snapshot
-from tunnel_tui.supervise.particulars import Particulars
+from tunnel_tui.ssh.host_keys import ChangedKey
+from tunnel_tui.supervise.info.tunnel_details import Particulars
+from tunnel_tui.supervise.monitor.monitor import Change, Snapshot
 from tunnel_tui.tui.engine import Progress
 
 NOW = 1_800_000_000.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.tui.fake import FakeEngine, spec
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, Reason, ReasonCode, State, TunnelSpec, TunnelStatus
-from tunnel_tui.supervise.command import Command
+from tunnel_tui.ssh.command import Command
 
 DENIED = Reason(
     ReasonCode.PERMISSION_DENIED,

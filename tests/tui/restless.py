@@ -6,7 +6,7 @@ import time
 
 from tests.tui.fake import REFUSED, FakeEngine, make_settings, spec
 from tunnel_tui.model import State, Traffic, TunnelStatus
-from tunnel_tui.supervise.monitor import Change
+from tunnel_tui.supervise.monitor.monitor import Change
 
 
 def make_engine(tunnels: int) -> FakeEngine:

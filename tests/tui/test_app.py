@@ -9,8 +9,8 @@ from tests.tui.support import line_with, main_of, notes, opened, text_of, until
 from tunnel_tui.config.load import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import PortBusyError
+from tunnel_tui.logs.follow import LogUpdate
 from tunnel_tui.model import Direction, Outcome, Problem, State, TunnelEntry, TunnelStatus
-from tunnel_tui.observe.follow import LogUpdate
 from tunnel_tui.tui.bindings import SECTIONS
 from tunnel_tui.tui.messages import (
     BatchFinished,

@@ -8,9 +8,9 @@ from tests.tui.fake import KEY_CHANGED, FakeEngine, make_settings, showcase, spe
 from tests.tui.support import line_with, main_of, notes, opened, text_of, until
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import DirectionMode, Layer, Reason, ReasonCode, State, Traffic, TunnelStatus
-from tunnel_tui.observe.history import Record, Summary
-from tunnel_tui.supervise.hostkeys import ChangedKey, forget_key
-from tunnel_tui.supervise.particulars import Particulars, config_lines
+from tunnel_tui.ssh.host_keys import ChangedKey, forget_key
+from tunnel_tui.state.history import Record, Summary
+from tunnel_tui.supervise.info.tunnel_details import Particulars, config_lines
 from tunnel_tui.tui.facts import climb, reach
 from tunnel_tui.tui.glyphs import UNICODE
 from tunnel_tui.tui.rows import PAST, RowModel

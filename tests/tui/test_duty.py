@@ -13,9 +13,9 @@ from tests.tui.files import CONFIG, settle
 from tests.tui.support import opened, text_of, until
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.monitor import Snapshot
-from tunnel_tui.supervise.watcher import watcher_state
-from tunnel_tui.supervise.watchlock import WatchLock
+from tunnel_tui.supervise.monitor.monitor import Snapshot
+from tunnel_tui.supervise.process.watcher_lock import WatchLock
+from tunnel_tui.supervise.watch.watcher import watcher_state
 from tunnel_tui.tui import app as app_module
 from tunnel_tui.tui import duty
 from tunnel_tui.tui.duty import OWN

@@ -19,7 +19,11 @@ from tests.tui.logins import ASK, LoginEngine, asking
 from tests.tui.support import line_with, main_of, notes, opened, text_of, until
 from tunnel_tui.errors import LockHeldError
 from tunnel_tui.model import State, TunnelStatus
-from tunnel_tui.supervise.preferences import Siblings, remember_siblings, siblings_after_login
+from tunnel_tui.supervise.login.sibling_policy import (
+    Siblings,
+    remember_siblings,
+    siblings_after_login,
+)
 from tunnel_tui.tui.app import TunnelApp
 from tunnel_tui.tui.login_session import LoginSession
 from tunnel_tui.tui.screens.offer import Offer

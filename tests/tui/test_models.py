@@ -6,7 +6,7 @@ from tests.tui.fake import FakeEngine, showcase, spec
 from tunnel_tui.config.load import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import Problem, State, Traffic, TunnelEntry, TunnelStatus
-from tunnel_tui.supervise.monitor import Change
+from tunnel_tui.supervise.monitor.monitor import Change
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.columns import BADGE, GUTTER, plan_columns, wanted_widths
 from tunnel_tui.tui.glyphs import ASCII, UNICODE

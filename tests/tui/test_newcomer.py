@@ -9,8 +9,8 @@ from tests.tui.logins import LoginEngine, asking
 from tests.tui.support import main_of, notes, opened, text_of, until
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, Reason, State, TunnelStatus
-from tunnel_tui.observe.logs import is_noise, strip_debug
-from tunnel_tui.supervise.monitor import Change
+from tunnel_tui.ssh.log.line_class import is_noise, strip_debug
+from tunnel_tui.supervise.monitor.monitor import Change
 from tunnel_tui.tui.announce import Announcer
 from tunnel_tui.tui.footer import KEYS, Place, keys_of_many, keys_of_row
 from tunnel_tui.tui.logreader import LogReader, Told

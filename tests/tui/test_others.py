@@ -2,7 +2,7 @@
 
 from tests.tui.fake import FakeEngine, showcase
 from tests.tui.support import ENVIRONMENT, line_with, notes, until
-from tunnel_tui.supervise.presence import OtherApp, Presence
+from tunnel_tui.supervise.info.open_apps import OtherApp, Presence
 from tunnel_tui.system.proc import ProcessStat
 from tunnel_tui.tui.app import TunnelApp
 from tunnel_tui.tui.screens.confirm import Confirm

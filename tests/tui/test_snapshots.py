@@ -9,9 +9,9 @@ from textual.widgets import Input
 
 from tests.tui.fake import LOG, FakeEngine, showcase
 from tests.tui.support import ENVIRONMENT, text_of
-from tunnel_tui.observe.history import Record, Summary
-from tunnel_tui.supervise.hostkeys import ChangedKey
-from tunnel_tui.supervise.particulars import Particulars
+from tunnel_tui.ssh.host_keys import ChangedKey
+from tunnel_tui.state.history import Record, Summary
+from tunnel_tui.supervise.info.tunnel_details import Particulars
 from tunnel_tui.tui.app import TunnelApp
 
 NOW = 1_800_000_000.0

@@ -8,7 +8,7 @@ import pytest
 
 from tunnel_tui.cli import watching
 from tunnel_tui.model import Direction, Reason, ReasonCode, State, TunnelSpec, TunnelStatus
-from tunnel_tui.observe import status as observing
+from tunnel_tui.observe import observer as observing
 
 SPEC = TunnelSpec("web", "alpha", "80", "8080", Direction.REMOTE_TO_LOCAL, False, "ab" * 16)
 

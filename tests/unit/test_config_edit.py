@@ -17,8 +17,8 @@ from tunnel_tui.config.edit import (
     duplicate_tunnel,
 )
 from tunnel_tui.config.load import Config, load_config
-from tunnel_tui.config.nodes import parse_tree
-from tunnel_tui.config.render import render_scalar
+from tunnel_tui.config.yaml_text.quoting import render_scalar
+from tunnel_tui.config.yaml_text.tree import parse_tree
 from tunnel_tui.errors import ConfigChangedError, ConfigError, UnknownTunnelError
 
 UGLY = """\

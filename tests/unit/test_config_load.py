@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunnel_tui.config import nodes
 from tunnel_tui.config.load import Config, load_config
 from tunnel_tui.config.parse import parse_config
+from tunnel_tui.config.yaml_text import tree
 from tunnel_tui.model import Direction, Problem, tunnel_hash
 
 ONE = """\
@@ -502,7 +502,7 @@ def test_shuffled_lines_never_raise(lines: list[str]) -> None:
 
 def test_the_pure_python_parser_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     with_libyaml = parse(MANY)
-    monkeypatch.setattr(nodes.yaml, "__with_libyaml__", False)
+    monkeypatch.setattr(tree.yaml, "__with_libyaml__", False)
     assert parse(MANY) == with_libyaml
     assert not parse("[" * 2000).valid
     assert parse("tunnels:\n\t- a\n").problems[0].line == 2

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tunnel_tui.config.parse import parse_config
-from tunnel_tui.config.sshconfig import check_hosts, look_up
-from tunnel_tui.config.sshhosts import ConfiguredForward, configured_forwards, host_aliases
 from tunnel_tui.errors import ConfigError
 from tunnel_tui.model import DirectionMode
+from tunnel_tui.ssh.config_files import ConfiguredForward, configured_forwards, host_aliases
+from tunnel_tui.ssh.host_settings import check_hosts, look_up
 
 needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh client")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tunnel_tui.observe.logs import (
+from tunnel_tui.settings import LOG_CAP
+from tunnel_tui.ssh.log.line_class import (
     LineClass,
     LogFollower,
     cap_log,
@@ -19,7 +20,7 @@ from tunnel_tui.observe.logs import (
     split_line,
     tail_lines,
 )
-from tunnel_tui.settings import LOG_CAP
+from tunnel_tui.ssh.log.retained_lines import what_stays
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 
@@ -256,11 +257,11 @@ def test_capping_keeps_the_writers_and_what_proves_the_run(log: Path) -> None:
     success = "debug1: clientloop.c:client_loop():1290 (pid=7218): Entering interactive session.\n"
     log.write_text(start + success)
     writer = os.open(log, os.O_WRONLY | os.O_APPEND)
-    assert not cap_log(str(log), 1000)
+    assert not cap_log(str(log), 1000, what_stays())
     line = b"channel 2: open failed: connect failed: Connection refused\n"
     os.write(writer, line * 100)
     before = log.read_bytes()
-    assert cap_log(str(log), 1000)
+    assert cap_log(str(log), 1000, what_stays())
     assert Path(f"{log}.1").read_bytes() == before[-2000:]
     kept = start + success + line.decode()
     assert log.read_text() == kept
@@ -281,7 +282,7 @@ def test_capping_finds_what_proves_the_run_behind_a_flood(log: Path) -> None:
         for _ in range(2 * LOG_CAP // len(flood)):
             file.write(flood)
         file.write(void + flood)
-    assert cap_log(str(log), LOG_CAP)
+    assert cap_log(str(log), LOG_CAP, what_stays())
     kept = log.read_text()
     last = kept.removeprefix(start + success + void)
     assert len(last) + len(start + success + void) == len(kept)
@@ -293,7 +294,7 @@ def test_capping_leaves_a_reader_its_last_lines(log: Path, follower: LogFollower
     append(log, "2026/11/22 15:08:23 autossh[7154]: starting ssh (count 2)\n")
     append(log, "".join(f"line {number}\n" for number in range(2000)) + "half of")
     shown = follower.open(3)
-    assert cap_log(str(log), 10_000)
+    assert cap_log(str(log), 10_000, what_stays())
     append(log, " a line\n")
     update = follower.poll()
     assert update.reset
@@ -306,7 +307,7 @@ def test_capping_does_not_repeat_a_run_that_is_in_the_last_lines(log: Path) -> N
     start = "2026/11/22 15:08:{} autossh[7154]: starting ssh (count {})\n"
     append(log, start.format(23, 1) + success + "noise\n" * 2000)
     append(log, start.format(24, 2) + success + "more\n")
-    assert cap_log(str(log), 10_000)
+    assert cap_log(str(log), 10_000, what_stays())
     kept = log.read_text()
     assert "count 1" not in kept
     assert kept.endswith("noise\n" + start.format(24, 2) + success + "more\n")
@@ -314,7 +315,7 @@ def test_capping_does_not_repeat_a_run_that_is_in_the_last_lines(log: Path) -> N
 
 def test_capping_keeps_no_piece_of_a_line_without_an_end(log: Path) -> None:
     append(log, "2026/11/22 15:08:23 autossh[7154]: starting ssh (count 2)\n" + "m" * 50_000)
-    assert cap_log(str(log), 10_000)
+    assert cap_log(str(log), 10_000, what_stays())
     assert log.read_text() == "2026/11/22 15:08:23 autossh[7154]: starting ssh (count 2)\n"
 
 
@@ -322,12 +323,12 @@ def test_capping_does_not_follow_symlinks(log: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("v" * 5000)
     log.symlink_to(victim)
-    assert not cap_log(str(log), 100)
+    assert not cap_log(str(log), 100, what_stays())
     log.unlink()
     log.write_text("l" * 5000)
     Path(f"{log}.1").symlink_to(victim)
     with pytest.raises(Exception, match="link"):
-        cap_log(str(log), 100)
+        cap_log(str(log), 100, what_stays())
     assert victim.read_text() == "v" * 5000
     assert log.stat().st_size == 5000
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.logs import NAME, reader_of
 from tunnel_tui.model import Direction, ReasonCode, TunnelSpec, tunnel_hash
-from tunnel_tui.observe.logs import LineClass, classify, split_line
-from tunnel_tui.observe.reasons import find_reason
+from tunnel_tui.ssh.log.line_class import LineClass, classify, split_line
+from tunnel_tui.ssh.log.reasons import find_reason
 
 BEGUN = (
     "2026/11/22 14:02:07 tunnel-tui[15]: starting t\n"

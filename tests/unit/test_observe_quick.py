@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from tests.support.logs import NAME, reader_of
 from tunnel_tui.config.parse import parse_config
 from tunnel_tui.model import DirectionMode, TunnelEntry, TunnelSpec
-from tunnel_tui.observe import quick, runs
+from tunnel_tui.observe import fast_path
 from tunnel_tui.observe.identity import is_ours, speaks
 from tunnel_tui.settings import load_settings
-from tunnel_tui.supervise import probe
-from tunnel_tui.supervise.command import build_command
+from tunnel_tui.ssh import features
+from tunnel_tui.ssh.command import build_command
+from tunnel_tui.ssh.log import forward_state
 from tunnel_tui.system.proc import ProcessStat
 
 TEXT = b"""
@@ -29,7 +30,7 @@ ONE, TWO = parse_config("c", TEXT).tunnels
 def argv(
     spec: TunnelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str = "default"
 ) -> list[str]:
-    monkeypatch.setattr(probe, "knows_log_verbose", lambda *_: True)
+    monkeypatch.setattr(features, "knows_log_verbose", lambda *_: True)
     monkeypatch.setattr("tunnel_tui.ssh.programs._find_at", lambda name, *_: f"/usr/bin/{name}")
     given = load_settings({"HOME": str(tmp_path), "TUNNEL_DIRECTION_MODE": mode})
     return list(build_command(given, spec, {}).argv)
@@ -37,7 +38,7 @@ def argv(
 
 def carried(words: list[str], spec: TunnelSpec) -> object:
     command = b"".join(word.encode() + b"\0" for word in words)
-    return quick._carried(command, spec.hash, spec, DirectionMode.DEFAULT)
+    return fast_path._carried(command, spec.hash, spec, DirectionMode.DEFAULT)
 
 
 @pytest.mark.parametrize("spec", [ONE, TWO])
@@ -101,14 +102,14 @@ def test_the_ssh_of_the_log_must_be_the_child(
     words = argv(ONE, tmp_path, monkeypatch)
     command = b"".join(word.encode() + b"\0" for word in words)
     child = ProcessStat(77, "ssh", state, parent, 50, 50, 1000)
-    monkeypatch.setattr(quick, "raw_command_line", lambda pid: command if pid == 50 else b"")
-    monkeypatch.setattr(quick, "runs_for", lambda pid, users: True)
-    monkeypatch.setattr(quick, "read_stat", lambda pid: child if pid == 77 else None)
+    monkeypatch.setattr(fast_path, "raw_command_line", lambda pid: command if pid == 50 else b"")
+    monkeypatch.setattr(fast_path, "runs_for", lambda pid, users: True)
+    monkeypatch.setattr(fast_path, "read_stat", lambda pid: child if pid == 77 else None)
     file = tmp_path / NAME
     file.write_text(log)
-    monkeypatch.setattr(runs, "open_own_log", lambda *_: os.open(file, os.O_RDONLY))
+    monkeypatch.setattr(forward_state, "open_own_log", lambda *_: os.open(file, os.O_RDONLY))
     entry = TunnelEntry.of(ONE, 50)
-    found = quick.by_word(entry, ONE, DirectionMode.DEFAULT, reader_of(file))
+    found = fast_path.by_word(entry, ONE, DirectionMode.DEFAULT, reader_of(file))
     assert (found is not None) == proven
 
 
@@ -140,5 +141,5 @@ def test_the_end_of_a_log_says_what_all_of_it_says(lines: list[str], tmp_path: P
     believing.believe(tail, 77, forward)
     quickly = believing.read(77, forward, 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "judge", lambda *_, **__: None)
+        patch.setattr(forward_state, "judge", lambda *_, **__: None)
         assert quickly == reader_of(file).read(77, forward, 0)

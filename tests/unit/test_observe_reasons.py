@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.tunnels import inward
 from tunnel_tui.model import TRANSIENT, ReasonCode
-from tunnel_tui.observe.reasons import find_reason
+from tunnel_tui.ssh.log.reasons import find_reason
 
 START = "2026/11/22 14:02:07 tunnel-tui[7]: starting web"
 BUSY = (

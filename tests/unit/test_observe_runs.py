@@ -9,11 +9,11 @@ import pytest
 from tests.support.logs import NAME, reader_of
 from tunnel_tui.model import Direction, Forward, ReasonCode, TunnelSpec, tunnel_hash
 from tunnel_tui.model import TunnelEntry as Entry
-from tunnel_tui.observe.history import LIMIT, History, Record
 from tunnel_tui.observe.identity import is_ours, program, speaks, tag_of
-from tunnel_tui.observe.past import tell
-from tunnel_tui.observe.reasons import find_reason
-from tunnel_tui.observe.runs import BLOCK, Run
+from tunnel_tui.ssh.log.attempts import tell
+from tunnel_tui.ssh.log.forward_state import BLOCK, Run
+from tunnel_tui.ssh.log.reasons import find_reason
+from tunnel_tui.state.history import LIMIT, History, Record
 
 OURS = "2026/11/22 14:02:07 tunnel-tui[1]: starting x\n"
 ENTERED = "debug1: clientloop.c:client_loop():1290 (pid={}): Entering interactive session.\r\n"

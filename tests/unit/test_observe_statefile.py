@@ -10,9 +10,9 @@ import pytest
 
 from tunnel_tui.errors import FileRefusedError, StateFileError
 from tunnel_tui.model import TunnelEntry
-from tunnel_tui.observe import statefile
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.stateline import format_line, parse_line
+from tunnel_tui.state import state_file
+from tunnel_tui.state.line import format_line, parse_line
+from tunnel_tui.state.state_file import StateFile
 
 SEED = (
     "cloud.usa2\t127.0.0.1:33000\t0.0.0.0:33001\tremote_to_local\tdone-hub\t"
@@ -159,7 +159,7 @@ def test_a_full_disk_leaves_the_old_content(
         os.ftruncate(fd, offset + length // 2)  # what a real one may leave behind
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(statefile.os, "posix_fallocate", full)
+    monkeypatch.setattr(state_file.os, "posix_fallocate", full)
     with pytest.raises(StateFileError, match="No space"):
         state.put(entry(2))
     assert Path(state.path).read_bytes() == before
@@ -169,8 +169,8 @@ def test_nobody_waits_for_ever_for_a_program_of_our_own(
     state: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state.put(entry(1))
-    monkeypatch.setattr(statefile, "READ_LOCK_TIMEOUT", 0.1)
-    monkeypatch.setattr(statefile, "WRITE_LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(state_file, "READ_LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(state_file, "WRITE_LOCK_TIMEOUT", 0.1)
     with open(os.path.join(state.lock_dir, "state")) as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         assert state.read().entries == (entry(1),)
@@ -214,7 +214,7 @@ def test_a_flood_is_read_at_both_ends_and_cut_off_at_the_next_change(state: Stat
     read = state.read()
     assert "too long" in read.problem
     assert read.exists
-    assert len(read.entries) <= statefile.MAX_LINES
+    assert len(read.entries) <= state_file.MAX_LINES
     assert {entry(1), entry(2)} <= set(read.entries)
     state.put(entry(3))
     assert os.stat(state.path).st_size < 8 * 1024 * 1024

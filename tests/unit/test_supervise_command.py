@@ -9,8 +9,8 @@ import pytest
 from tests.support.home import Home
 from tunnel_tui.errors import ConfigError, SpawnError
 from tunnel_tui.model import Direction, DirectionMode, TunnelSpec, tunnel_hash
-from tunnel_tui.supervise import command, probe
-from tunnel_tui.supervise.command import build_command, shell_line
+from tunnel_tui.ssh import command, features
+from tunnel_tui.ssh.command import build_command, shell_line
 
 
 def make_spec(
@@ -178,7 +178,7 @@ def test_the_line_for_people_has_no_machinery(home: Home, programs: Callable[...
 class TestProbe:
     @pytest.fixture(autouse=True)
     def _forget(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(probe, "_known", {})
+        monkeypatch.setattr(features, "_known", {})
 
     def _ssh(self, home: Home, code: int) -> tuple[str, Path]:
         calls = home.path / "calls"
@@ -193,20 +193,20 @@ class TestProbe:
     ) -> None:
         ssh, calls = self._ssh(home, code)
         for _ in range(2):
-            assert probe.knows_log_verbose(home.settings, ssh) is expected
-            monkeypatch.setattr(probe, "_known", {})  # as in the next process
+            assert features.knows_log_verbose(home.settings, ssh) is expected
+            monkeypatch.setattr(features, "_known", {})  # as in the next process
         assert len(calls.read_text().splitlines()) == 1
 
     def test_another_binary_is_asked_again(
         self, home: Home, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ssh, _ = self._ssh(home, 255)
-        assert not probe.knows_log_verbose(home.settings, ssh)
+        assert not features.knows_log_verbose(home.settings, ssh)
         ssh, _ = self._ssh(home, 0)
         os.utime(ssh, (1, 1))
-        assert probe.knows_log_verbose(home.settings, ssh)
+        assert features.knows_log_verbose(home.settings, ssh)
 
     def test_a_data_directory_that_cannot_be_written_costs_only_time(self, home: Home) -> None:
         ssh, _ = self._ssh(home, 0)
         settings = home.settings._replace(data_dir="/proc/nowhere")
-        assert probe.knows_log_verbose(settings, ssh)
+        assert features.knows_log_verbose(settings, ssh)

@@ -12,7 +12,7 @@ import pytest
 from tests.tui.fake import make_settings
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.client_config import Host
-from tunnel_tui.supervise.hostkeys import ChangedKey, known_fingerprint, read_changed_key
+from tunnel_tui.ssh.host_keys import ChangedKey, known_fingerprint, read_changed_key
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA=="
 NAME = "[h]:22"

@@ -4,7 +4,7 @@ import pytest
 
 from tunnel_tui.errors import AmbiguousTunnelError, UnknownTunnelError
 from tunnel_tui.model import Direction, TunnelEntry, TunnelSpec
-from tunnel_tui.supervise.resolve import find_tunnel
+from tunnel_tui.supervise.info.find_tunnel import find_tunnel
 
 ONE = "aaaaaaaa11111111aaaaaaaa11111111"
 TWO = "aaaaaaaa22222222aaaaaaaa22222222"

@@ -15,21 +15,21 @@ from tests.support.waiting import wait_until
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import StateFileError
 from tunnel_tui.model import DirectionMode, Outcome, Reason, ReasonCode, State, TunnelStatus
-from tunnel_tui.observe.history import History, Record
 from tunnel_tui.settings import load_settings
-from tunnel_tui.supervise import force as force_module
-from tunnel_tui.supervise import wishes
-from tunnel_tui.supervise.alarm import REST, SETTLE, Alarm
-from tunnel_tui.supervise.configuration import Configuration, trace
-from tunnel_tui.supervise.force import Force
-from tunnel_tui.supervise.revive import Reviver
-from tunnel_tui.supervise.settled import EMPTY_QUIET, QUIET, is_other, read_settled
-from tunnel_tui.supervise.snapshot import Snapshot
-from tunnel_tui.supervise.starter import Job, Starter
-from tunnel_tui.supervise.story import Story
-from tunnel_tui.supervise.watchlog import LONGEST, DescriptorSink, WatchLog, quote
-from tunnel_tui.system.jumps import Jumps
-from tunnel_tui.system.routes import Routes, _is_news
+from tunnel_tui.state.history import History, Record
+from tunnel_tui.supervise.monitor.config_file import Configuration, trace
+from tunnel_tui.supervise.monitor.snapshot import Snapshot
+from tunnel_tui.supervise.monitor.stable_read import EMPTY_QUIET, QUIET, is_other, read_settled
+from tunnel_tui.supervise.process import stop_requests
+from tunnel_tui.supervise.watch import reconcile as force_module
+from tunnel_tui.supervise.watch.event_log import LONGEST, DescriptorSink, WatchLog, quote
+from tunnel_tui.supervise.watch.event_reporter import Story
+from tunnel_tui.supervise.watch.reconcile import Force
+from tunnel_tui.supervise.watch.retry import Reviver
+from tunnel_tui.supervise.watch.start_queue import Job, Starter
+from tunnel_tui.supervise.watch.wakeup import REST, SETTLE, Alarm
+from tunnel_tui.system.clock_jumps import Jumps
+from tunnel_tui.system.network_changes import Routes, _is_news
 
 NAMES = [
     "plain",
@@ -338,7 +338,7 @@ def test_a_stop_overtakes_a_start_in_the_queue(tmp_path: Path) -> None:
     assert starter.pause(0)
     starter.start()
     starter.put([Job(first), Job(second)])
-    wishes.note_stop([first.hash, second.hash])
+    stop_requests.note_stop([first.hash, second.hash])
     starter.put([Job(second)])
     starter.resume()
     wait_until(lambda: len(said) == 2, what="both are done")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.tunnels import make_spec
 from tunnel_tui.model import Reason, ReasonCode, State, TunnelSpec, TunnelStatus
-from tunnel_tui.supervise.revive import (
+from tunnel_tui.supervise.watch.retry import (
     AWAY_CAP,
     CAP,
     STOOD,

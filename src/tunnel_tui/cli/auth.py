@@ -51,8 +51,8 @@ def _named(context: Context, text: str) -> TunnelSpec:
 
 
 def _all(context: Context) -> list[TunnelSpec]:
-    from tunnel_tui.observe.statefile import StateFile
-    from tunnel_tui.supervise.family import registered
+    from tunnel_tui.state.state_file import StateFile
+    from tunnel_tui.supervise.process.process_tree import registered
 
     entries = StateFile.of(context.settings).read().entries
     running = {entry.hash for entry in entries if registered(entry, context.settings.state_file)}
@@ -60,8 +60,8 @@ def _all(context: Context) -> list[TunnelSpec]:
 
 
 def _bring_up(context: Context, spec: TunnelSpec) -> list[Outcome]:
-    from tunnel_tui.supervise.login import needs_login
-    from tunnel_tui.supervise.riding import attach, siblings
+    from tunnel_tui.supervise.login.control_master import attach, siblings
+    from tunnel_tui.supervise.login.login import needs_login
 
     try:
         first = _log_in(context, spec) if needs_login(context.settings, spec) else None
@@ -87,7 +87,7 @@ def _wanted(
     """
     if context.arguments.flag(ALL) or context.arguments.flag(YES):
         return True
-    from tunnel_tui.supervise.preferences import Siblings, siblings_after_login
+    from tunnel_tui.supervise.login.sibling_policy import Siblings, siblings_after_login
 
     decided = siblings_after_login(context.settings)
     if decided is Siblings.NEVER or (decided is Siblings.ALWAYS and logged_in):
@@ -112,7 +112,7 @@ def _log_in(context: Context, spec: TunnelSpec) -> Outcome:
         raise TunnelTuiError("a login needs a terminal", "", "run it with a TTY (docker exec -it)")
     from tunnel_tui.cli.relay import relay
     from tunnel_tui.ssh.client_config import name_askers
-    from tunnel_tui.supervise.login import PROMPT_TIMEOUT, begin_login
+    from tunnel_tui.supervise.login.login import PROMPT_TIMEOUT, begin_login
 
     login = begin_login(context.settings, spec, context.environment)
     try:

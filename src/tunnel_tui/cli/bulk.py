@@ -20,7 +20,7 @@ def start(context: Context) -> int:
     Raises:
         ConfigError: the file has mistakes; what runs stays as it is.
     """
-    from tunnel_tui.supervise.apply import apply_plan, plan_changes
+    from tunnel_tui.supervise.actions.apply import apply_plan, plan_changes
 
     specs, settings = context.good_config().tunnels, context.settings
     if context.arguments.flag(FULL):
@@ -40,7 +40,7 @@ def start(context: Context) -> int:
 
 def stop(context: Context) -> int:
     """Stop every tunnel, orphans included; empty the state file, delete the logs."""
-    from tunnel_tui.supervise.lifecycle import stop_tunnels
+    from tunnel_tui.supervise.actions.lifecycle import stop_tunnels
 
     settings = context.settings
     return carry_out(context, lambda progress: stop_tunnels(settings, None, progress))
@@ -50,7 +50,7 @@ restart = start
 
 
 def _start_afresh(context: Context, specs: Sequence[TunnelSpec]) -> int:
-    from tunnel_tui.supervise.lifecycle import start_tunnels, stop_tunnels
+    from tunnel_tui.supervise.actions.lifecycle import start_tunnels, stop_tunnels
 
     settings = context.settings
     startable = [spec for spec in specs if not spec.interactive]
@@ -70,7 +70,7 @@ def _start_afresh(context: Context, specs: Sequence[TunnelSpec]) -> int:
 
 def _left(began: float) -> float:
     """Seconds to go on waiting for what somebody else is starting at this moment."""
-    from tunnel_tui.supervise.lifecycle import CONFIRM_TIMEOUT
+    from tunnel_tui.supervise.actions.lifecycle import CONFIRM_TIMEOUT
 
     return max(0.0, began + CONFIRM_TIMEOUT - time.monotonic())
 

@@ -10,7 +10,7 @@ from tunnel_tui.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from tunnel_tui.config.load import Config
-    from tunnel_tui.observe.statefile import StateRead
+    from tunnel_tui.state.state_file import StateRead
 
 
 class Context:

@@ -12,8 +12,8 @@ from tunnel_tui.cli.main import USER_VARIABLE
 from tunnel_tui.cli.registry import ADOPT, FRESH, KEEP
 
 if TYPE_CHECKING:
-    from tunnel_tui.supervise.watcher import Begin, Watcher
-    from tunnel_tui.system.told import Signals
+    from tunnel_tui.supervise.watch.watcher import Begin, Watcher
+    from tunnel_tui.system.signal_queue import Signals
 
 
 def daemon(context: Context) -> int:
@@ -26,10 +26,10 @@ def daemon(context: Context) -> int:
     """
     from tunnel_tui import __version__
     from tunnel_tui.cli.serve_child import take_server
-    from tunnel_tui.config.sshaccess import closed_files
-    from tunnel_tui.supervise.watcher import Watcher
-    from tunnel_tui.supervise.watchlog import DescriptorSink, WatchLog
-    from tunnel_tui.system.told import Signals
+    from tunnel_tui.ssh.config_access import closed_files
+    from tunnel_tui.supervise.watch.event_log import DescriptorSink, WatchLog
+    from tunnel_tui.supervise.watch.watcher import Watcher
+    from tunnel_tui.system.signal_queue import Signals
 
     log = WatchLog(DescriptorSink(1))
     server = take_server(context.settings, os.environ, log)
@@ -81,7 +81,7 @@ def _is_gone(terminal: int) -> bool:
 
 
 def _begin(context: Context) -> "Begin":
-    from tunnel_tui.supervise.watcher import Begin
+    from tunnel_tui.supervise.watch.watcher import Begin
 
     fresh, adopt = context.arguments.flag(FRESH), context.arguments.flag(ADOPT)
     if fresh and adopt:

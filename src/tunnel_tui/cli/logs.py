@@ -54,8 +54,8 @@ def _count(context: Context) -> int | None:
 
 def _one(context: Context, count: int | None) -> int:
     from tunnel_tui.cli.single import find
-    from tunnel_tui.observe.logs import tail_lines
-    from tunnel_tui.observe.tunnel_log import is_strangers, log_path
+    from tunnel_tui.ssh.log.line_class import tail_lines
+    from tunnel_tui.ssh.log.tunnel_log import is_strangers, log_path
 
     tunnel, output = find(context, context.arguments.operands[0]), context.output
     path = log_path(context.settings, tunnel.hash)
@@ -82,7 +82,7 @@ def _one(context: Context, count: int | None) -> int:
 
 def _say_others(context: Context, tunnel_hash: str) -> None:
     """Show what came past ssh's own log, as the words of others that it is."""
-    from tunnel_tui.observe.logs import tail_lines
+    from tunnel_tui.ssh.log.line_class import tail_lines
 
     said = tail_lines(context.settings.stderr_file(tunnel_hash), _OTHERS)
     if said:
@@ -111,7 +111,7 @@ def _all(context: Context, count: int | None) -> int:
 
 def log_files(context: Context) -> list[LogFile]:
     """List the logs that exist, named by the configuration and the state file."""
-    from tunnel_tui.observe.statefile import StateFile
+    from tunnel_tui.state.state_file import StateFile
 
     settings = context.settings
     names = {e.hash: e.name for e in StateFile.of(settings).read().entries}
@@ -158,7 +158,7 @@ def _tails(context: Context, files: Iterable[LogFile], count: int) -> Iterator[s
 
 def told_lines(path: str, count: int) -> list[str]:
     """Return the last `count` lines that say something; more is read where much is noise."""
-    from tunnel_tui.observe.logs import is_noise, tail_lines
+    from tunnel_tui.ssh.log.line_class import is_noise, tail_lines
 
     wanted = count
     while True:
@@ -174,7 +174,7 @@ def coloured(context: Context, lines: Iterable[str]) -> Iterator[str]:
 
     Of ssh's debug lines only the message is kept.
     """
-    from tunnel_tui.observe.logs import LineClass, classify, strip_debug
+    from tunnel_tui.ssh.log.line_class import LineClass, classify, strip_debug
 
     if not context.output.watched:
         yield from map(strip_debug, lines)
@@ -193,7 +193,7 @@ def coloured(context: Context, lines: Iterable[str]) -> Iterator[str]:
 
 def follow(context: Context, files: list[tuple[str, str]], count: int) -> int:
     """Print lines as they arrive until ctrl+c, or until nobody reads any more."""
-    from tunnel_tui.observe.logs import LogFollower, is_noise
+    from tunnel_tui.ssh.log.line_class import LogFollower, is_noise
     from tunnel_tui.system.events import Events
 
     gc.enable()  # this may take long

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from tunnel_tui.cli.output import safe
-from tunnel_tui.supervise.command import Command
+from tunnel_tui.ssh.command import Command
 from tunnel_tui.system.files import write_all
 from tunnel_tui.terminal.screen import Screen
 from tunnel_tui.terminal.session import PtySession

@@ -9,10 +9,10 @@ from tunnel_tui.cli.report import report
 
 def validate(context: Context) -> int:
     """Print every mistake of the file at once, with its line; code 1 if any is fatal."""
-    from tunnel_tui.config.sshaccess import closed_files
-    from tunnel_tui.config.sshconfig import check_hosts
-    from tunnel_tui.config.validate import same_names
+    from tunnel_tui.config.schema.document import same_names
     from tunnel_tui.model import Problem
+    from tunnel_tui.ssh.config_access import closed_files
+    from tunnel_tui.ssh.host_settings import check_hosts
 
     output, config = context.output, context.config
     warnings = [
@@ -45,6 +45,6 @@ def validate(context: Context) -> int:
 
 def cleanup(context: Context) -> int:
     """Remove dead entries and their logs, end orphans, adopt lost tunnels; report each."""
-    from tunnel_tui.supervise.cleanup import clean_up
+    from tunnel_tui.supervise.actions.cleanup import clean_up
 
     return report(context, clean_up(context.settings, context.config.tunnels))

@@ -36,7 +36,7 @@ def serve(context: Context) -> int:
         options = options._replace(keys=(kept_key(settings),), key_file=key_file(settings))
     # Before anything else is started: tunnels live on, and their environment can be read.
     forget_secrets(os.environ)
-    from tunnel_tui.supervise.watchlog import DescriptorSink, WatchLog
+    from tunnel_tui.supervise.watch.event_log import DescriptorSink, WatchLog
     from tunnel_tui.web import serve as server
 
     command = [*_app_command(settings), *([READ_ONLY.long] if read_only else [])]

@@ -8,12 +8,12 @@ from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.observe.pulse import beats
+from tunnel_tui.observe.liveness import beats
 from tunnel_tui.system import proc, signals, spawn
 
 if TYPE_CHECKING:
     from tunnel_tui.settings import Settings
-    from tunnel_tui.supervise.watchlog import WatchLog
+    from tunnel_tui.supervise.watch.event_log import WatchLog
 
 ENABLE, KEY, HOST = "API_ENABLE", "API_KEY", "API_HOST"
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0

@@ -17,8 +17,8 @@ def show_tunnel(context: Context) -> int:
     Raises:
         TunnelTuiError: no tunnel, or more than one, goes by the name.
     """
-    from tunnel_tui.observe.status import Observer
-    from tunnel_tui.observe.tunnel_log import log_path
+    from tunnel_tui.observe.observer import Observer
+    from tunnel_tui.ssh.log.tunnel_log import log_path
 
     output, text = context.output, context.arguments.operands[0]
     tunnel = find(context, text)
@@ -43,7 +43,7 @@ def show_tunnel(context: Context) -> int:
 
 def _print_entry(context: Context, tunnel_hash: str) -> None:
     """Print the state file's line as it is, which is what scripts take apart."""
-    from tunnel_tui.observe.statefile import StateFile
+    from tunnel_tui.state.state_file import StateFile
 
     for entry in StateFile.of(context.settings).read().entries:
         if entry.hash == tunnel_hash:
@@ -51,7 +51,7 @@ def _print_entry(context: Context, tunnel_hash: str) -> None:
 
 
 def _rows(context: Context, status: TunnelStatus) -> list[tuple[str, str]]:
-    from tunnel_tui.observe.tunnel_log import log_path
+    from tunnel_tui.ssh.log.tunnel_log import log_path
 
     spec, reason = status.spec, status.reason
     return [
@@ -107,7 +107,7 @@ def _process(status: TunnelStatus) -> str:
 
 
 def _history(context: Context, tunnel_hash: str) -> list[tuple[str, str]]:
-    from tunnel_tui.observe.history import History
+    from tunnel_tui.state.history import History
 
     past = History(context.settings.history_file).summary(tunnel_hash, time.time())
     rows = []
@@ -120,7 +120,7 @@ def _history(context: Context, tunnel_hash: str) -> list[tuple[str, str]]:
 
 
 def _command(context: Context, spec: TunnelSpec) -> str:
-    from tunnel_tui.supervise.command import build_command, shell_line
+    from tunnel_tui.ssh.command import build_command, shell_line
 
     try:
         return shell_line(build_command(context.settings, spec, context.environment))

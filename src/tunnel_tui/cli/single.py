@@ -22,8 +22,8 @@ def start(context: Context) -> int:
     Raises:
         TunnelTuiError: the file has mistakes, or no tunnel goes by a name.
     """
-    from tunnel_tui.supervise.lifecycle import start_tunnel, start_tunnels
-    from tunnel_tui.supervise.login import needs_login
+    from tunnel_tui.supervise.actions.lifecycle import start_tunnel, start_tunnels
+    from tunnel_tui.supervise.login.login import needs_login
 
     settings, wait = context.settings, _patience(context)
     specs = _specs(context)
@@ -47,7 +47,7 @@ def restart(context: Context) -> int:
     Raises:
         TunnelTuiError: the file has mistakes, or no tunnel goes by a name.
     """
-    from tunnel_tui.supervise.lifecycle import restart_tunnel
+    from tunnel_tui.supervise.actions.lifecycle import restart_tunnel
 
     settings, wait = context.settings, _patience(context)
     return _each(
@@ -61,7 +61,7 @@ def stop(context: Context) -> int:
     Raises:
         TunnelTuiError: no tunnel goes by a name.
     """
-    from tunnel_tui.supervise.lifecycle import stop_tunnel, stop_tunnels
+    from tunnel_tui.supervise.actions.lifecycle import stop_tunnel, stop_tunnels
 
     settings = context.settings
     found = dict(_stoppable(context, text) for text in _operands(context))
@@ -157,8 +157,8 @@ def find(context: Context, text: str) -> TunnelSpec | TunnelEntry:
         UnknownTunnelError: there is none.
         AmbiguousTunnelError: there are several.
     """
-    from tunnel_tui.observe.statefile import StateFile
-    from tunnel_tui.supervise.resolve import find_tunnel
+    from tunnel_tui.state.state_file import StateFile
+    from tunnel_tui.supervise.info.find_tunnel import find_tunnel
 
     entries = StateFile.of(context.settings).read().entries
     return find_tunnel(text, context.config.tunnels, entries)

@@ -10,7 +10,7 @@ from tunnel_tui.model import State, TunnelStatus
 
 def observe(context: Context) -> list[TunnelStatus]:
     """Look at every tunnel once; what is wrong with the files goes to stderr."""
-    from tunnel_tui.observe.status import Observer
+    from tunnel_tui.observe.observer import Observer
 
     observer = Observer(context.settings)
     statuses = observer.observe(context.config.tunnels)

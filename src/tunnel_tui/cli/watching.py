@@ -33,7 +33,7 @@ def watch(
     Returns:
         The last look, in the order of `specs`, also where the time did not suffice.
     """
-    from tunnel_tui.observe.status import Observer
+    from tunnel_tui.observe.observer import Observer
     from tunnel_tui.system.events import Events
 
     deadline = time.monotonic() + timeout
@@ -79,7 +79,7 @@ def confirm(
         outcomes: what became of the starts.
         patience: seconds to go on waiting for those that are still connecting.
     """
-    from tunnel_tui.supervise.lifecycle import CONFIRM_TIMEOUT
+    from tunnel_tui.supervise.actions.lifecycle import CONFIRM_TIMEOUT
 
     settled = (State.RUNNING, State.DEAD, State.STOPPED)
     started = {outcome.hash for outcome in outcomes if outcome.ok and outcome.verb != "stopped"}

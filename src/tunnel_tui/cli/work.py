@@ -31,7 +31,7 @@ def carry_out(
 
 
 def _registered(context: Context) -> dict[str, TunnelEntry]:
-    from tunnel_tui.observe.statefile import StateFile
+    from tunnel_tui.state.state_file import StateFile
 
     return {entry.hash: entry for entry in StateFile.of(context.settings).read().entries}
 

@@ -23,14 +23,14 @@ MAX_BYTES = 4 * 1024 * 1024
 _HERE = os.path.dirname(__file__)
 _READERS = (
     "cache.py",
-    "item.py",
-    "listeners.py",
     "load.py",
-    "merges.py",
-    "nodes.py",
     "parse.py",
-    "validate.py",
-    "values.py",
+    "schema/document.py",
+    "schema/shared_listeners.py",
+    "schema/tunnel.py",
+    "schema/values.py",
+    "yaml_text/merge_keys.py",
+    "yaml_text/tree.py",
     "../model.py",
 )
 """The modules that decide what a text says: where one of them has changed, so may the answer."""

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 import yaml
 
-from tunnel_tui.config import splice
 from tunnel_tui.config.backups import backup
-from tunnel_tui.config.item import read_item
 from tunnel_tui.config.load import Config, read_bytes
-from tunnel_tui.config.nodes import StructureError
 from tunnel_tui.config.parse import parse_config
-from tunnel_tui.config.places import SpliceError
-from tunnel_tui.config.report import Report
-from tunnel_tui.config.wanted import Values, as_written, effective, says
+from tunnel_tui.config.schema.problems import Report
+from tunnel_tui.config.schema.requested import Values, as_written, effective, says
+from tunnel_tui.config.schema.tunnel import read_item
+from tunnel_tui.config.yaml_text import splice
+from tunnel_tui.config.yaml_text.positions import SpliceError
+from tunnel_tui.config.yaml_text.tree import StructureError
 from tunnel_tui.errors import ConfigChangedError, ConfigError, UnknownTunnelError
 from tunnel_tui.model import TunnelSpec, digest_of
 from tunnel_tui.system.borrowed import rights_of_owner

@@ -2,11 +2,11 @@
 
 import yaml
 
-from tunnel_tui.config import values
 from tunnel_tui.config.load import Config
-from tunnel_tui.config.nodes import Node, StructureError, parse_tree
-from tunnel_tui.config.report import Report
-from tunnel_tui.config.validate import read_document
+from tunnel_tui.config.schema import values
+from tunnel_tui.config.schema.document import read_document
+from tunnel_tui.config.schema.problems import Report
+from tunnel_tui.config.yaml_text.tree import Node, StructureError, parse_tree
 from tunnel_tui.model import DirectionMode, TunnelSpec, digest_of
 
 

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import yaml
 
-from tunnel_tui.config.item import FALSE_WORDS, TRUE_WORDS, read_keys
 from tunnel_tui.config.load import read_bytes
-from tunnel_tui.config.merges import merged_pairs
-from tunnel_tui.config.nodes import (
+from tunnel_tui.config.parse import explain
+from tunnel_tui.config.schema.problems import Report
+from tunnel_tui.config.schema.tunnel import FALSE_WORDS, TRUE_WORDS, read_keys
+from tunnel_tui.config.yaml_text.merge_keys import merged_pairs
+from tunnel_tui.config.yaml_text.tree import (
     Collection,
     Node,
     Scalar,
@@ -25,8 +27,6 @@ from tunnel_tui.config.nodes import (
     parse_tree,
     resolve,
 )
-from tunnel_tui.config.parse import explain
-from tunnel_tui.config.report import Report
 from tunnel_tui.model import Problem
 from tunnel_tui.system.borrowed import rights_of_owner
 from tunnel_tui.system.files import write_atomic

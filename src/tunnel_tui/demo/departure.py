@@ -6,8 +6,8 @@ from tunnel_tui.settings import STOP_GRACE, Settings
 def clear_up(settings: Settings) -> None:
     """Stop the tunnels of the demo's configuration and state file."""
     from tunnel_tui.config.load import load_config
-    from tunnel_tui.observe.statefile import StateFile
-    from tunnel_tui.supervise.lifecycle import stop_tunnels
+    from tunnel_tui.state.state_file import StateFile
+    from tunnel_tui.supervise.actions.lifecycle import stop_tunnels
 
     hashes = {spec.hash for spec in load_config(settings.config_file).tunnels}
     hashes |= {entry.hash for entry in StateFile.of(settings).read().entries}
@@ -17,8 +17,8 @@ def clear_up(settings: Settings) -> None:
 
 def end_stragglers(settings: Settings) -> None:
     """End what was started for the demo's state file while it was being cleared up."""
-    from tunnel_tui.supervise.ending import end_processes
-    from tunnel_tui.supervise.family import find_tagged
+    from tunnel_tui.supervise.process.process_tree import find_tagged
+    from tunnel_tui.supervise.process.terminate import end_processes
 
     stats = [process.stat for family in find_tagged(settings).values() for process in family]
     if stats:

@@ -96,7 +96,7 @@ class Keeper:
 
     def _start_tunnels(self) -> None:
         from tunnel_tui.config.load import load_config
-        from tunnel_tui.supervise.lifecycle import start_tunnels
+        from tunnel_tui.supervise.actions.lifecycle import start_tunnels
 
         names = {p.tunnel.name for p in self.places if p.tunnel.starts}
         specs = load_config(self.settings.config_file).tunnels

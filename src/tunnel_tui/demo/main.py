@@ -15,7 +15,7 @@ from tunnel_tui.demo.departure import clear_up, end_stragglers
 from tunnel_tui.demo.world import demo_settings, environment_of, remove_root
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.settings import Settings
-from tunnel_tui.system.told import Signals
+from tunnel_tui.system.signal_queue import Signals
 
 LEAVE_SECONDS = 20.0
 """How long the keeper may take to stop its tunnels before we do it ourselves."""

@@ -13,18 +13,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.model import DirectionMode, TunnelEntry, login_id
-from tunnel_tui.observe.tunnel_log import OWN_LOG
 from tunnel_tui.settings import DEFAULT_STATE_FILE, LOGIN_PREFIX, SOCKET_DIR_NAME
+from tunnel_tui.ssh.marks import LOGIN_VARIABLE, OWN_LOG, STATE_VARIABLE, TAG_OPTION
 from tunnel_tui.system import proc
 from tunnel_tui.system.proc import ProcessStat, command_line, pids, read_stat, scan, start_time
 
 PROGRAMS = frozenset({"ssh", "autossh"})
 _SHELLS = frozenset({"sh", "dash", "bash", "ash", "busybox", "env"})
-LOGIN_VARIABLE = "TUNNEL_LOGIN"
-"""Marks a login in its environment; `TUNNEL_HASH` would claim that it carries one tunnel only."""
-STATE_VARIABLE = "AUTOSSH_STATE_FILE"
-"""In the environment of what we start: the state file that it was started for."""
-_TAG = "SetEnv=TUNNEL_HASH="
 _CARRIES_OPTION = "BbcDEeFIiJLlmOoPpQRSWw"
 """ssh(1): the options that take an argument; autossh(1) adds -M with one."""
 _SETTLED = 1.0
@@ -71,13 +66,13 @@ def program(argv: Sequence[str]) -> str:
 def tag_of(argv: Sequence[str]) -> str | None:
     """Return the hash in `-o SetEnv=TUNNEL_HASH=<hash>`, or None."""
     for position, word in enumerate(argv):
-        if _TAG not in word:
+        if TAG_OPTION not in word:
             continue
         given = word[2:] if word.startswith("-o") else word
         if given is word and (position == 0 or argv[position - 1] != "-o"):
             continue
-        if given.startswith(_TAG):
-            return given[len(_TAG) :].strip()
+        if given.startswith(TAG_OPTION):
+            return given[len(TAG_OPTION) :].strip()
     return None
 
 

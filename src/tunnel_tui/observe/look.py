@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Reason, ReasonCode, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import OurProcess
-from tunnel_tui.observe.pulse import beats
-from tunnel_tui.observe.run_record import read_record
-from tunnel_tui.observe.runs import Run
-from tunnel_tui.observe.subject import Subject
-from tunnel_tui.observe.transport import Sockets
-from tunnel_tui.observe.tunnel_log import log_path, was_removed
+from tunnel_tui.observe.liveness import beats
+from tunnel_tui.observe.ssh_sockets import Sockets
+from tunnel_tui.observe.tunnel_process import Subject
+from tunnel_tui.ssh.log.forward_state import Run
+from tunnel_tui.ssh.log.tunnel_log import log_path, was_removed
+from tunnel_tui.state.run_record import read_record
 from tunnel_tui.system.proc import ProcessStat, owner, runs_for, start_time, trusted_users
 
 if TYPE_CHECKING:
-    from tunnel_tui.observe.status import Observer
+    from tunnel_tui.observe.observer import Observer
 
 _FEW = 10
 _AT_BOOT = ProcessStat(0, "", "", 0, 0, 0, 0)
@@ -66,7 +66,7 @@ class Look:
         if missed := self._missed(spec):
             return self._dead(spec, missed, None)
         if orphan := self._orphan(spec):
-            from tunnel_tui.observe import reasons
+            from tunnel_tui.ssh.log import reasons
 
             reason = reasons.orphaned(orphan.stat.pgrp, orphan.stat.pid)
             return TunnelStatus(spec, State.DEAD, reason=reason, ssh_pid=orphan.stat.pid)
@@ -156,7 +156,7 @@ class Look:
     def _dead(
         self, spec: TunnelSpec, entry: TunnelEntry, stranger: ProcessStat | None
     ) -> TunnelStatus:
-        from tunnel_tui.observe import reasons  # what stands needs no words
+        from tunnel_tui.ssh.log import reasons
 
         self.dead.add((entry.hash, entry.pid))
         forward = spec.forward(self.observer.settings.direction_mode)
@@ -246,7 +246,7 @@ class Look:
         return record is not None and record.pid == subject.pid
 
     def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
-        from tunnel_tui.observe import reasons
+        from tunnel_tui.ssh.log import reasons
 
         past = self.observer.past(spec, subject.forward, subject.log_holder, subject.pid)
         reason: Reason | None = past.reason
@@ -297,6 +297,6 @@ def _ask(path: str) -> int | None:
     """Ask who serves a control socket, if there is one."""
     if not os.path.exists(path):
         return None
-    from tunnel_tui.system.mux import master_pid
+    from tunnel_tui.ssh.control_socket import master_pid
 
     return master_pid(path, 0.2)

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from tunnel_tui.config.sshconfig import ask_ssh
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.host_settings import ask_ssh
 from tunnel_tui.ssh.programs import find_ssh, known_hosts
 
 Options = Mapping[str, tuple[str, ...]]

@@ -7,7 +7,7 @@ from typing import Any
 from textual.app import App
 
 from tunnel_tui.model import Outcome, Reason, State
-from tunnel_tui.supervise.monitor import Change
+from tunnel_tui.supervise.monitor.monitor import Change
 from tunnel_tui.tui.present import clean
 
 MOST = 3

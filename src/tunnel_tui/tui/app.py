@@ -16,9 +16,9 @@ from textual.screen import Screen
 
 from tunnel_tui.config.preferences import load_preferences
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.monitor import Change, Snapshot
-from tunnel_tui.supervise.preferences import preferences_file
-from tunnel_tui.supervise.presence import OtherApp, Presence
+from tunnel_tui.supervise.info.open_apps import OtherApp, Presence
+from tunnel_tui.supervise.login.sibling_policy import preferences_file
+from tunnel_tui.supervise.monitor.monitor import Change, Snapshot
 from tunnel_tui.tui import bindings, garbage
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.announce import Announcer

@@ -7,7 +7,7 @@ from textual.app import App
 
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.monitor import Snapshot
+from tunnel_tui.supervise.monitor.monitor import Snapshot
 from tunnel_tui.tui.engine import Engine
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.logins import Logins

@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
-from tunnel_tui.config.fields import check_field, check_options
-from tunnel_tui.config.listeners import shared_listeners
-from tunnel_tui.config.values import Mistake
+from tunnel_tui.config.schema.field_check import check_field, check_options
+from tunnel_tui.config.schema.shared_listeners import shared_listeners
+from tunnel_tui.config.schema.values import Mistake
 from tunnel_tui.model import (
     DEFAULT_NAME,
     Direction,

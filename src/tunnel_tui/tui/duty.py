@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tunnel_tui.errors import LockHeldError, TunnelTuiError
-from tunnel_tui.observe.logs import cap_log
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.monitor import Snapshot
-from tunnel_tui.supervise.watcher import Begin, Watcher, watcher_state
-from tunnel_tui.supervise.watchlog import WatchLog
+from tunnel_tui.ssh.log.line_class import cap_log
+from tunnel_tui.supervise.monitor.monitor import Snapshot
+from tunnel_tui.supervise.watch.event_log import WatchLog
+from tunnel_tui.supervise.watch.watcher import Begin, Watcher, watcher_state
 
 RETRY = 3.0
 """Seconds between looks whether the watch has become free."""

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tunnel_tui.logs.follow import LogUpdate
 from tunnel_tui.model import Layer, Outcome, Reason, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.follow import LogUpdate
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.command import Command
-from tunnel_tui.supervise.hostkeys import ChangedKey
-from tunnel_tui.supervise.monitor import Snapshot
-from tunnel_tui.supervise.particulars import Particulars
+from tunnel_tui.ssh.command import Command
+from tunnel_tui.ssh.host_keys import ChangedKey
+from tunnel_tui.supervise.info.tunnel_details import Particulars
+from tunnel_tui.supervise.monitor.monitor import Snapshot
 
 Progress = Callable[[int, int, Outcome], None]
 """done, total, the last outcome."""

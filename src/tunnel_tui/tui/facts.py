@@ -6,9 +6,9 @@ from shlex import join
 from typing import NamedTuple
 
 from tunnel_tui.model import DirectionMode, Layer, ReasonCode, State, TunnelStatus
-from tunnel_tui.observe.history import Record
-from tunnel_tui.supervise.hostkeys import ChangedKey
-from tunnel_tui.supervise.particulars import Particulars
+from tunnel_tui.ssh.host_keys import ChangedKey
+from tunnel_tui.state.history import Record
+from tunnel_tui.supervise.info.tunnel_details import Particulars
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import (
     EVERYWHERE,

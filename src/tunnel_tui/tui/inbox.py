@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from tunnel_tui.model import State
-from tunnel_tui.supervise.monitor import Change, Snapshot
+from tunnel_tui.supervise.monitor.monitor import Change, Snapshot
 
 
 class Delivery(NamedTuple):

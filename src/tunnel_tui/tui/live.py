@@ -7,15 +7,15 @@ from typing import Any, NoReturn
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Layer, Outcome, TunnelSpec, TunnelStatus
-from tunnel_tui.observe.logs import LogFollower
-from tunnel_tui.observe.status import Observer
-from tunnel_tui.observe.tunnel_log import log_path
+from tunnel_tui.observe.observer import Observer
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.apply import apply_plan, plan_changes
-from tunnel_tui.supervise.cleanup import clean_up
-from tunnel_tui.supervise.command import build_command, shell_line
-from tunnel_tui.supervise.hostkeys import ChangedKey, forget_key
-from tunnel_tui.supervise.lifecycle import (
+from tunnel_tui.ssh.command import build_command, shell_line
+from tunnel_tui.ssh.host_keys import ChangedKey, forget_key
+from tunnel_tui.ssh.log.line_class import LogFollower
+from tunnel_tui.ssh.log.tunnel_log import log_path
+from tunnel_tui.supervise.actions.apply import apply_plan, plan_changes
+from tunnel_tui.supervise.actions.cleanup import clean_up
+from tunnel_tui.supervise.actions.lifecycle import (
     restart_tunnel,
     restart_tunnels,
     start_tunnel,
@@ -23,10 +23,10 @@ from tunnel_tui.supervise.lifecycle import (
     stop_tunnel,
     stop_tunnels,
 )
-from tunnel_tui.supervise.login import begin_login, needs_login
-from tunnel_tui.supervise.monitor import Monitor, Snapshot
-from tunnel_tui.supervise.particulars import Particulars, gather
-from tunnel_tui.supervise.riding import attach, siblings
+from tunnel_tui.supervise.info.tunnel_details import Particulars, gather
+from tunnel_tui.supervise.login.control_master import attach, siblings
+from tunnel_tui.supervise.login.login import begin_login, needs_login
+from tunnel_tui.supervise.monitor.monitor import Monitor, Snapshot
 from tunnel_tui.system.spawn import find_program
 from tunnel_tui.tui.duty import OWN, Duty
 from tunnel_tui.tui.engine import Follower, Login, Progress

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from rich.cells import chop_cells
 
-from tunnel_tui.observe.logs import LineClass, classify, split_line
+from tunnel_tui.ssh.log.line_class import LineClass, classify, split_line
 from tunnel_tui.tui.merged import SEPARATOR
 from tunnel_tui.tui.present import Span, Tone, clean, width_of
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, Reason, ReasonCode, TunnelSpec
 from tunnel_tui.ssh.client_config import name_askers
-from tunnel_tui.supervise.login import PROMPT_TIMEOUT
+from tunnel_tui.supervise.login.login import PROMPT_TIMEOUT
 from tunnel_tui.terminal.aio import AsyncSession
 from tunnel_tui.terminal.keys import encode_key, encode_paste
 from tunnel_tui.terminal.screen import Screen

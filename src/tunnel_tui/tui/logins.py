@@ -9,7 +9,7 @@ from textual.app import App
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.supervise.login import PROMPT_TIMEOUT
+from tunnel_tui.supervise.login.login import PROMPT_TIMEOUT
 from tunnel_tui.tui.engine import Engine
 from tunnel_tui.tui.login_session import GRACE, LoginSession, Phase
 from tunnel_tui.tui.messages import LoginChanged, LoginEnded, tell_screen

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 
-from tunnel_tui.observe.logs import is_noise
+from tunnel_tui.ssh.log.line_class import is_noise
 from tunnel_tui.tui.engine import Follower
 
 OPEN_LINES = 2000

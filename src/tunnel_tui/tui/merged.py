@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from tunnel_tui.observe.follow import LogUpdate
+from tunnel_tui.logs.follow import LogUpdate
 from tunnel_tui.tui.engine import Follower
 
 SEPARATOR = "\x1f"

@@ -8,7 +8,7 @@ from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Layer, Outcome, TunnelSpec
-from tunnel_tui.supervise.particulars import Particulars
+from tunnel_tui.supervise.info.tunnel_details import Particulars
 from tunnel_tui.tui.login_session import LoginSession
 from tunnel_tui.tui.logreader import Told
 

@@ -3,7 +3,7 @@
 from tunnel_tui.config.load import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import Problem
-from tunnel_tui.supervise.monitor import Snapshot
+from tunnel_tui.supervise.monitor.monitor import Snapshot
 from tunnel_tui.tui.present import Tone, clean
 from tunnel_tui.tui.widgets.header import Notice
 

@@ -9,8 +9,8 @@ from textual.app import App
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec, TunnelStatus
-from tunnel_tui.supervise.hostkeys import ChangedKey
-from tunnel_tui.supervise.particulars import Particulars
+from tunnel_tui.ssh.host_keys import ChangedKey
+from tunnel_tui.supervise.info.tunnel_details import Particulars
 from tunnel_tui.tui.engine import Engine, Progress
 from tunnel_tui.tui.messages import (
     BatchFinished,

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from tunnel_tui.supervise.watchlog import WatchLog
+from tunnel_tui.supervise.watch.event_log import WatchLog
 from tunnel_tui.web import names
 from tunnel_tui.web.answers import refuse
 from tunnel_tui.web.keys import PASS_LIFETIME, Keys, Link, Passes, Refusals

@@ -15,7 +15,7 @@ from tunnel_tui.errors import (
     TunnelTuiError,
     UnknownTunnelError,
 )
-from tunnel_tui.supervise.watchlog import WatchLog
+from tunnel_tui.supervise.watch.event_log import WatchLog
 from tunnel_tui.web.keys import Refusals
 
 _CODES: tuple[tuple[type[TunnelTuiError], int], ...] = (

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.supervise.command import SECRETS
+from tunnel_tui.ssh.command import SECRETS
 from tunnel_tui.web import names
 
 DEFAULT_HOST = "127.0.0.1"

@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from tunnel_tui.errors import PortBusyError, TunnelTuiError
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.watchlog import WatchLog
+from tunnel_tui.supervise.watch.event_log import WatchLog
 from tunnel_tui.system.sockets import port_holder
 from tunnel_tui.web.access import LOGIN, LOGOUT, Door
 from tunnel_tui.web.answers import error_middleware

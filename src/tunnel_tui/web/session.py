@@ -10,8 +10,8 @@ from importlib.metadata import version
 from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
-from tunnel_tui.observe.sanitise import sanitise
-from tunnel_tui.supervise.watchlog import WatchLog
+from tunnel_tui.logs.sanitise import sanitise
+from tunnel_tui.supervise.watch.event_log import WatchLog
 
 GRACE = 8.0
 """Seconds that the app has to leave; a login under way is cancelled in that time."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from tunnel_tui.supervise.watchlog import WatchLog
+from tunnel_tui.supervise.watch.event_log import WatchLog
 from tunnel_tui.web.access import PASS
 from tunnel_tui.web.answers import refuse
 from tunnel_tui.web.options import Options

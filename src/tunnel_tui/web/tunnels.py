@@ -9,14 +9,14 @@ from tunnel_tui.config.load import Config, load_config
 from tunnel_tui.errors import ConfigError, UnknownTunnelError
 from tunnel_tui.model import Outcome, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import find_tagged
-from tunnel_tui.observe.logs import tail_lines
-from tunnel_tui.observe.statefile import StateFile
-from tunnel_tui.observe.status import Observer
-from tunnel_tui.observe.tunnel_log import log_path
+from tunnel_tui.observe.observer import Observer
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise import lifecycle
-from tunnel_tui.supervise.apply import apply_plan, plan_changes
-from tunnel_tui.supervise.resolve import find_tunnel
+from tunnel_tui.ssh.log.line_class import tail_lines
+from tunnel_tui.ssh.log.tunnel_log import log_path
+from tunnel_tui.state.state_file import StateFile
+from tunnel_tui.supervise.actions import lifecycle
+from tunnel_tui.supervise.actions.apply import apply_plan, plan_changes
+from tunnel_tui.supervise.info.find_tunnel import find_tunnel
 from tunnel_tui.system import spawn
 
 PATIENCE = 12.0

@@ -9,9 +9,9 @@ from textual.app import SuspendNotSupported
 from tunnel_tui.config.backups import backup
 from tunnel_tui.config.edit import Edited, add_tunnels, delete_tunnel
 from tunnel_tui.config.load import Config, load_config, read_bytes
-from tunnel_tui.config.sshhosts import configured_forwards
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Problem, TunnelSpec
+from tunnel_tui.ssh.config_files import configured_forwards
 from tunnel_tui.system.borrowed import rights_of_owner
 from tunnel_tui.tui import editor
 from tunnel_tui.tui.messages import ConfigWritten

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tunnel_tui.model import ReasonCode, TunnelSpec
-from tunnel_tui.supervise.hostkeys import ChangedKey
+from tunnel_tui.ssh.host_keys import ChangedKey
 from tunnel_tui.tui.present import clean
 from tunnel_tui.tui.screens.many import ManyActions
 from tunnel_tui.tui.widgets.details import Details

@@ -1,6 +1,6 @@
 """What the keys do to the log: look for words, walk matches and failures, copy, merge."""
 
-from tunnel_tui.observe.follow import LogUpdate
+from tunnel_tui.logs.follow import LogUpdate
 from tunnel_tui.tui.engine import Follower
 from tunnel_tui.tui.merged import MergedFollower
 from tunnel_tui.tui.notices import count

@@ -4,7 +4,7 @@ from textual import on
 from textual.widgets import Input
 
 from tunnel_tui.model import State, TunnelSpec
-from tunnel_tui.supervise.preferences import Siblings, siblings_after_login
+from tunnel_tui.supervise.login.sibling_policy import Siblings, siblings_after_login
 from tunnel_tui.tui.abilities import why_not
 from tunnel_tui.tui.announce import explain_death
 from tunnel_tui.tui.login_session import LoginSession, Phase

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from tunnel_tui.model import Problem
-from tunnel_tui.supervise.monitor import Snapshot
+from tunnel_tui.supervise.monitor.monitor import Snapshot
 from tunnel_tui.tui.present import Tone, clean
 from tunnel_tui.tui.screens.page import PageScreen, scroll_keys
 from tunnel_tui.tui.widgets.line import TONE_CLASSES, Toned

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.preferences import Siblings, preferences_file, remember_siblings
+from tunnel_tui.supervise.login.sibling_policy import Siblings, preferences_file, remember_siblings
 from tunnel_tui.tui.notices import count
 from tunnel_tui.tui.present import clean, host_label
 from tunnel_tui.tui.screens.confirm import Confirm

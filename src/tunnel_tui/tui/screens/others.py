@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.app import App
 
-from tunnel_tui.supervise.presence import OtherApp, Presence
+from tunnel_tui.supervise.info.open_apps import OtherApp, Presence
 from tunnel_tui.tui.present import duration
 from tunnel_tui.tui.screens.confirm import Confirm
 

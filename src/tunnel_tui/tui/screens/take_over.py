@@ -10,8 +10,8 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tunnel_tui.config.sshhosts import ConfiguredForward
 from tunnel_tui.model import DirectionMode, TunnelSpec
+from tunnel_tui.ssh.config_files import ConfiguredForward
 from tunnel_tui.tui.draft import BLANK, find_mistakes, is_inward, spec_of
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import Span, Tone, clean, fit

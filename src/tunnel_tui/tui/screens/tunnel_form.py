@@ -16,10 +16,10 @@ from textual.widgets import Input, Static
 
 from tunnel_tui.config.edit import Edited, add_tunnel, change_tunnel, duplicate_tunnel
 from tunnel_tui.config.load import Config, load_config
-from tunnel_tui.config.sshhosts import host_aliases
 from tunnel_tui.errors import ConfigChangedError, TunnelTuiError
 from tunnel_tui.model import DirectionMode, TunnelSpec
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.config_files import host_aliases
 from tunnel_tui.tui import draft
 from tunnel_tui.tui.glyphs import Glyphs
 from tunnel_tui.tui.present import clean

@@ -13,7 +13,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tunnel_tui.model import DirectionMode, Layer, TunnelStatus
-from tunnel_tui.supervise.particulars import Particulars
+from tunnel_tui.supervise.info.tunnel_details import Particulars
 from tunnel_tui.tui import bindings
 from tunnel_tui.tui.facts import (
     Fact,

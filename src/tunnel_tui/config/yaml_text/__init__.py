@@ -1,0 +1,1 @@
+"""YAML text and its tree: places, quoting, splicing."""

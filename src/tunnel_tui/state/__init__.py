@@ -1,0 +1,1 @@
+"""What is recorded: the shared state file, our records of starts, the history."""

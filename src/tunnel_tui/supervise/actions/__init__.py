@@ -1,0 +1,1 @@
+"""What commands, app and browser call."""

@@ -1,0 +1,1 @@
+"""What is told of one tunnel, and who else is there."""

@@ -1,0 +1,1 @@
+"""Logins, the masters that carry tunnels, and those left behind."""

@@ -1,0 +1,1 @@
+"""Sees changes, hands out snapshots."""

@@ -1,0 +1,1 @@
+"""Processes of tunnels: found, ended; ports and locks they need."""

@@ -1,0 +1,1 @@
+"""One way to start: launch, limiter, result."""

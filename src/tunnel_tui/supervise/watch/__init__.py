@@ -1,0 +1,1 @@
+"""The watcher: reconcile, retry, guard of logins, maintenance."""
