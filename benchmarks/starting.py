@@ -93,9 +93,7 @@ def _compare(floor: str, rounds: int) -> Comparison:
 def _ours(world: World, settings: Settings) -> Callable[[], float]:
     def start() -> float:
         begin = time.perf_counter()
-        specs = load_config(
-            settings.config_file, settings.direction_mode, settings.cache_dir
-        ).tunnels
+        specs = load_config(settings.config_file, settings.direction_mode).tunnels
         outcomes = apply_plan(settings, plan_changes(settings, specs), wait=0)
         taken = (time.perf_counter() - begin) * 1000
         assert sum(outcome.verb == "started" for outcome in outcomes) == COUNT

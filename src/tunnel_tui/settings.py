@@ -37,7 +37,6 @@ class Settings(NamedTuple):
         socket_dir: control sockets of interactive tunnels; mode 0700.
         gate_time: AUTOSSH_GATETIME as given, or None.
         settings_file: how a person wants the app to be; may not exist.
-        cache_dir: what can be made again, mode 0700; "": nothing is kept.
     """
 
     config_file: str
@@ -49,7 +48,6 @@ class Settings(NamedTuple):
     direction_mode: DirectionMode = DirectionMode.DEFAULT
     gate_time: str | None = None
     settings_file: str = ""
-    cache_dir: str = ""
 
     @property
     def ssh_config_file(self) -> str:
@@ -109,7 +107,6 @@ def load_settings(
     """
     home = environment.get("HOME") or os.path.expanduser("~")
     xdg_config = environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
-    xdg_cache = environment.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     xdg_state = environment.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
     own_config = os.path.join(xdg_config, "tunnel-tui", "config.yaml")
     default_config = CONTAINER_CONFIG if os.path.exists(CONTAINER_CONFIG) else own_config
@@ -128,7 +125,6 @@ def load_settings(
         direction_mode=_direction_mode(environment.get("TUNNEL_DIRECTION_MODE", "")),
         gate_time=environment.get("AUTOSSH_GATETIME") or None,
         settings_file=os.path.join(xdg_config, "tunnel-tui", "settings.yaml"),
-        cache_dir=os.path.join(os.path.abspath(xdg_cache), "tunnel-tui"),
     )
 
 

@@ -62,14 +62,5 @@ def test_reading_commands_import_nothing_heavy(home: Home, command):
     assert not [name for name in HEAVY if name in modules]
 
 
-@pytest.mark.parametrize("command", ["status", "list", "stats", "logs"])
-def test_a_file_that_was_read_before_is_not_parsed_again(home: Home, command):
-    home.write_config(CONFIG)
-    assert "yaml" in imported(home, "list")
-    assert "yaml" not in imported(home, command)
-    home.write_config(CONFIG + "\n")
-    assert "yaml" in imported(home, command)
-
-
 def test_help_reads_no_configuration(home: Home):
     assert "yaml" not in imported(home, "--help")

@@ -51,7 +51,6 @@ class OrdinaryUser:
             "HOME": str(self.path),
             "XDG_STATE_HOME": str(self.path / "state"),
             "XDG_CONFIG_HOME": str(self.path / "config"),
-            "XDG_CACHE_HOME": str(self.path / "cache"),
             "SSH_CONFIG_DIR": str(ssh),
             "PYTHONPATH": str(self._library),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tunnel_tui.config import cache
 from tunnel_tui.config.backups import backup
 from tunnel_tui.config.edit import Edited, add_tunnel
 from tunnel_tui.config.load import load_config
 from tunnel_tui.config.preferences import remember
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.model import DirectionMode
 
 pytestmark = [
     pytest.mark.process,
@@ -136,15 +134,6 @@ def test_settings_of_the_app(place: Place) -> None:
     before = place.victims()
     with pytest.raises(OSError, match="denied"):
         remember(str(place.home / "settings.yaml"), "attach_siblings", "always")
-    assert place.victims() == before
-
-
-def test_the_cache_of_what_was_read(place: Place) -> None:
-    place.link(".cache", place.victim)
-    before = place.victims()
-    for directory in (".cache", ".cache/tunnel-tui"):
-        there = str(place.home / directory)
-        cache.remember(there, "config.yaml", b"x", DirectionMode.DEFAULT, ())
     assert place.victims() == before
 
 

@@ -84,18 +84,6 @@ def test_without_it_the_configuration_may_run_programs(
     assert load_config(str(home.write_config(as_yaml(spec)))).valid
 
 
-def test_what_was_read_without_it_is_read_again(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = inward(1, 2)._replace(ssh_options=("ProxyCommand=nc %h %p",))
-    path = str(home.write_config(as_yaml(spec)))
-    assert load_config(path, cache_dir=home.settings.cache_dir).valid
-    monkeypatch.setenv("TUNNEL_TUI_STRICT", "1")
-    [problem] = load_config(path, cache_dir=home.settings.cache_dir).problems
-    assert problem.fatal
-    assert "ProxyCommand is refused in strict mode" in problem.message
-
-
 def test_no_file_is_removed_to_listen_in_its_place(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,6 @@ class Home:
             "TERM": "xterm-256color",
             "XDG_CONFIG_HOME": str(self.path / "xdg-config"),
             "XDG_STATE_HOME": str(self.path / "xdg-state"),
-            "XDG_CACHE_HOME": str(self.path / "xdg-cache"),
             "AUTOSSH_CONFIG_FILE": str(self.config_file),
             "AUTOSSH_STATE_FILE": str(self.state_file),
             "AUTOSSH_LOG_DIR": str(self.log_dir),

@@ -46,7 +46,7 @@ class Context:
             from tunnel_tui.config.load import load_config
 
             given = self.settings
-            self._config = load_config(given.config_file, given.direction_mode, given.cache_dir)
+            self._config = load_config(given.config_file, given.direction_mode)
         return self._config
 
     def good_config(self) -> "Config":

@@ -4,7 +4,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from tunnel_tui.model import DirectionMode, Problem, TunnelSpec, digest_of
+from tunnel_tui.model import DirectionMode, Problem, TunnelSpec
 
 MAX_BYTES = 8 * 1024 * 1024
 """A thousand tunnels take 150 KB."""
@@ -34,33 +34,21 @@ class Config(NamedTuple):
         return {spec.hash: spec for spec in self.tunnels}
 
 
-def load_config(
-    path: str, mode: DirectionMode = DirectionMode.DEFAULT, cache_dir: str = ""
-) -> Config:
+def load_config(path: str, mode: DirectionMode = DirectionMode.DEFAULT) -> Config:
     """Read the configuration file; whatever is wrong with it becomes a problem.
 
     Args:
         path: the file.
         mode: decides which ends listen, for the warning of two tunnels with one listener.
-        cache_dir: remembers there what a file without problems says; "": it is read anew.
     """
     try:
         data = read_bytes(path)
     except OSError as error:
         return _unreadable(path, error)
-    if cache_dir:
-        from tunnel_tui.config import cache
-
-        specs = cache.recall(cache_dir, path, data, mode)
-        if specs is not None:
-            return Config(path, specs, (), digest_of(data))
     # Not before it is needed: the YAML parser costs more than all the rest of a command.
     from tunnel_tui.config.parse import parse_config
 
-    config = parse_config(path, data, mode)
-    if cache_dir and not config.problems:
-        cache.remember(cache_dir, path, data, mode, config.tunnels)
-    return config
+    return parse_config(path, data, mode)
 
 
 def read_bytes(path: str) -> bytes:
