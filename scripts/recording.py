@@ -19,9 +19,9 @@ from stage import CELL, ROOT, AppPilot, app_of, code_of, export, select, settle,
 from tunnel_tui.demo.codes import PASSWORD, hint
 from tunnel_tui.demo.main import Demo, Stage, hint_of
 from tunnel_tui.model import State
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.live import LiveEngine
-from tunnel_tui.tui.screens.offer import Offer
+from tunnel_tui.tui.engine.live_engine import LiveEngine
+from tunnel_tui.tui.login.offer_siblings import Offer
+from tunnel_tui.tui.shell.app import TunnelApp
 
 SIZE = (110, 32)
 STEP = 0.2

@@ -27,11 +27,11 @@ from stage import (
 from tunnel_tui.demo.codes import PASSWORD, hint
 from tunnel_tui.demo.main import Demo, Stage, hint_of
 from tunnel_tui.model import State
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.live import LiveEngine
-from tunnel_tui.tui.screens.offer import Offer
-from tunnel_tui.tui.screens.plan import PlanScreen
-from tunnel_tui.tui.screens.tunnel_form import TunnelForm
+from tunnel_tui.tui.config.plan import PlanScreen
+from tunnel_tui.tui.config.tunnel_form import TunnelForm
+from tunnel_tui.tui.engine.live_engine import LiveEngine
+from tunnel_tui.tui.login.offer_siblings import Offer
+from tunnel_tui.tui.shell.app import TunnelApp
 
 WIDE, NARROW = (140, 40), (80, 24)
 NEW_TUNNEL = ("registry", "edge-3", "registry:5000", "5000")

@@ -23,9 +23,9 @@ from tunnel_tui.demo.cast import TUNNELS  # noqa: E402
 from tunnel_tui.demo.codes import code_at  # noqa: E402
 from tunnel_tui.demo.main import Stage  # noqa: E402
 from tunnel_tui.model import State  # noqa: E402
-from tunnel_tui.tui.app import TunnelApp  # noqa: E402
-from tunnel_tui.tui.screens.main import MainScreen  # noqa: E402
-from tunnel_tui.tui.widgets.table import TunnelTable  # noqa: E402
+from tunnel_tui.tui.shell.app import TunnelApp  # noqa: E402
+from tunnel_tui.tui.shell.main_screen import MainScreen  # noqa: E402
+from tunnel_tui.tui.table.table import TunnelTable  # noqa: E402
 
 ROOT = "/tmp/tunnel-tui-demo"
 DEADLINE = 60.0

@@ -13,19 +13,19 @@ from textual.widgets import ContentSwitcher
 
 from tunnel_tui import tui
 from tunnel_tui.model import Direction, DirectionMode, State, TunnelSpec, TunnelStatus
-from tunnel_tui.tui.glyphs import UNICODE
-from tunnel_tui.tui.rows import Row
-from tunnel_tui.tui.theme import THEMES
-from tunnel_tui.tui.widgets.details import Details
-from tunnel_tui.tui.widgets.empty import Empty
-from tunnel_tui.tui.widgets.filterbar import FilterBar, SearchBar
-from tunnel_tui.tui.widgets.header import Header
-from tunnel_tui.tui.widgets.keybar import KeyBar
-from tunnel_tui.tui.widgets.login_pane import LoginPane
-from tunnel_tui.tui.widgets.logview import LogView
-from tunnel_tui.tui.widgets.panerule import PaneRule
-from tunnel_tui.tui.widgets.table import TableHead, TunnelTable
-from tunnel_tui.tui.widgets.verdict import Verdict
+from tunnel_tui.tui.details.reason_banner import Verdict
+from tunnel_tui.tui.details.view import Details
+from tunnel_tui.tui.format.glyphs import UNICODE
+from tunnel_tui.tui.format.theme import THEMES
+from tunnel_tui.tui.log.view import LogView
+from tunnel_tui.tui.login.pane import LoginPane
+from tunnel_tui.tui.shell.footer import KeyBar
+from tunnel_tui.tui.shell.header import Header
+from tunnel_tui.tui.shell.pane_tabs import PaneRule
+from tunnel_tui.tui.table.empty import Empty
+from tunnel_tui.tui.table.filter_bar import FilterBar, SearchBar
+from tunnel_tui.tui.table.rows import Row
+from tunnel_tui.tui.table.table import TableHead, TunnelTable
 
 HERE = Path(tui.__file__).parent
 
@@ -48,9 +48,9 @@ class Bare(App[None]):
     """Composes what the app composes, and shows its rows once."""
 
     CSS_PATH: ClassVar[list[Path]] = [
-        HERE / "app.tcss",
-        HERE / "screens/main.tcss",
-        HERE / "screens/dialogs.tcss",
+        HERE / "shell/app.tcss",
+        HERE / "shell/main_screen.tcss",
+        HERE / "dialogs/dialogs.tcss",
     ]
 
     def __init__(self, tunnels: int) -> None:

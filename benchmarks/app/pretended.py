@@ -10,8 +10,8 @@ from tests.tui.fake import FakeEngine
 from tests.tui.restless import Restless, make_engine
 
 from tunnel_tui.supervise.monitor.monitor import Snapshot
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.opening import show
+from tunnel_tui.tui.shell.app import TunnelApp
+from tunnel_tui.tui.shell.run import show
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from tests.support.tunnels import inward
 from tests.support.waiting import wait_until
 from tunnel_tui.logs.sanitise import sanitise
 from tunnel_tui.model import TunnelSpec
-from tunnel_tui.tui.present import clean
+from tunnel_tui.tui.format.text import clean
 
 pytestmark = pytest.mark.process
 

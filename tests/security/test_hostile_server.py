@@ -65,9 +65,9 @@ def begin_only(lab: Lab, spec: TunnelSpec) -> None:
 def texts_of(lab: Lab, spec: TunnelSpec, status: TunnelStatus) -> dict[str, str]:
     """Whatever commands and the app say in their own name, by where they say it."""
     from tunnel_tui.supervise.info.tunnel_details import gather
-    from tunnel_tui.tui.announce import explain_death
-    from tunnel_tui.tui.facts import climb, head_facts
-    from tunnel_tui.tui.glyphs import UNICODE
+    from tunnel_tui.tui.details.details_text import climb, head_facts
+    from tunnel_tui.tui.format.glyphs import UNICODE
+    from tunnel_tui.tui.notify.death_toasts import explain_death
 
     home = lab.home
     texts = {"long": home.cli("status", "--long").stdout}
@@ -95,7 +95,7 @@ def assert_no_command(lab: Lab, spec: TunnelSpec, quoted: bool = False) -> Tunne
     status = status_of(lab.home, spec)
     texts = texts_of(lab, spec, status)
     if quoted and status.reason:
-        from tunnel_tui.tui.present import clean
+        from tunnel_tui.tui.format.text import clean
 
         said = status.reason.text
         for quote in (said, safe(said), clean(said)):

@@ -47,10 +47,10 @@ sys.exit(main())
 """
 PLACES = [
     ("tunnel_tui.terminal.session", "PtySession", "write"),
-    ("tunnel_tui.tui.login_session", "LoginSession", "paste"),
-    ("tunnel_tui.tui.widgets.terminal_view", "TerminalView", "_on_paste"),
-    ("tunnel_tui.tui.keyorder", "KeysInOrder", "on_event"),
-    ("tunnel_tui.tui.terminal_input", "ForgetfulDriver", "process_message"),
+    ("tunnel_tui.tui.login.session", "LoginSession", "paste"),
+    ("tunnel_tui.tui.login.terminal_view", "TerminalView", "_on_paste"),
+    ("tunnel_tui.tui.keys.key_queue", "KeysInOrder", "on_event"),
+    ("tunnel_tui.tui.keys.terminal_input", "ForgetfulDriver", "process_message"),
 ]
 
 

@@ -26,7 +26,7 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.host_keys import ChangedKey
 from tunnel_tui.supervise.info.tunnel_details import Particulars
 from tunnel_tui.supervise.monitor.monitor import Change, Snapshot
-from tunnel_tui.tui.engine import Progress
+from tunnel_tui.tui.engine.engine import Progress
 
 NOW = 1_800_000_000.0
 

@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 from tests.tui.fake import make_settings
 from tests.tui.support import ENVIRONMENT, until
 from tunnel_tui.settings import Settings
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.live import LiveEngine
+from tunnel_tui.tui.engine.live_engine import LiveEngine
+from tunnel_tui.tui.shell.app import TunnelApp
 
 CONFIG = """\
 # Tunnels of the lab.

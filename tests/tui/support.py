@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from textual.pilot import Pilot
 
 from tests.tui.fake import FakeEngine
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.screens.main import MainScreen
+from tunnel_tui.tui.shell.app import TunnelApp
+from tunnel_tui.tui.shell.main_screen import MainScreen
 
 ENVIRONMENT = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
 

@@ -11,19 +11,19 @@ from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import PortBusyError
 from tunnel_tui.logs.follow import LogUpdate
 from tunnel_tui.model import Direction, Outcome, Problem, State, TunnelEntry, TunnelStatus
-from tunnel_tui.tui.bindings import SECTIONS
-from tunnel_tui.tui.messages import (
+from tunnel_tui.tui.config.mistakes import Mistakes
+from tunnel_tui.tui.dialogs.confirm import Confirm
+from tunnel_tui.tui.dialogs.help import Help
+from tunnel_tui.tui.keys.bindings import SECTIONS
+from tunnel_tui.tui.log.view import LogView
+from tunnel_tui.tui.shell.messages import (
     BatchFinished,
     ProgressMade,
     SnapshotTaken,
     TunnelHandled,
     tell_screen,
 )
-from tunnel_tui.tui.screens.confirm import Confirm
-from tunnel_tui.tui.screens.help import Help
-from tunnel_tui.tui.screens.mistakes import Mistakes
-from tunnel_tui.tui.widgets.logview import LogView
-from tunnel_tui.tui.widgets.table import TunnelTable
+from tunnel_tui.tui.table.table import TunnelTable
 
 NOW = 1_800_000_000.0
 

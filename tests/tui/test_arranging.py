@@ -5,10 +5,10 @@ import pytest
 from tests.tui.fake import KEY_CHANGED, REFUSED, FakeEngine, showcase, spec
 from tests.tui.support import line_with, main_of, notes, opened, text_of, until
 from tunnel_tui.model import State, TunnelStatus
-from tunnel_tui.tui.query import parse_query
-from tunnel_tui.tui.rows import RowModel
-from tunnel_tui.tui.screens.confirm import Confirm
-from tunnel_tui.tui.tree import Branch, grow
+from tunnel_tui.tui.dialogs.confirm import Confirm
+from tunnel_tui.tui.table.filter_query import parse_query
+from tunnel_tui.tui.table.rows import RowModel
+from tunnel_tui.tui.table.tree import Branch, grow
 
 NOW = 1_800_000_000.0
 

@@ -11,10 +11,10 @@ from tunnel_tui.model import DirectionMode, Layer, Reason, ReasonCode, State, Tr
 from tunnel_tui.ssh.host_keys import ChangedKey, forget_key
 from tunnel_tui.state.history import Record, Summary
 from tunnel_tui.supervise.info.tunnel_details import Particulars, config_lines
-from tunnel_tui.tui.facts import climb, reach
-from tunnel_tui.tui.glyphs import UNICODE
-from tunnel_tui.tui.rows import PAST, RowModel
-from tunnel_tui.tui.screens.host_key import AcceptKey
+from tunnel_tui.tui.details.details_text import climb, reach
+from tunnel_tui.tui.details.host_key import AcceptKey
+from tunnel_tui.tui.format.glyphs import UNICODE
+from tunnel_tui.tui.table.rows import PAST, RowModel
 
 NOW = 1_800_000_000.0
 KEY = ChangedKey(

@@ -16,17 +16,17 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.monitor.monitor import Snapshot
 from tunnel_tui.supervise.process.watcher_lock import WatchLock
 from tunnel_tui.supervise.watch.watcher import watcher_state
-from tunnel_tui.tui import app as app_module
-from tunnel_tui.tui import duty
-from tunnel_tui.tui.duty import OWN
-from tunnel_tui.tui.live import LiveEngine
+from tunnel_tui.tui.engine.background_watcher import OWN
+from tunnel_tui.tui.engine import background_watcher
+from tunnel_tui.tui.engine.live_engine import LiveEngine
+from tunnel_tui.tui.shell import app as app_module
 
 Engines = Callable[[Settings], tuple[LiveEngine, list[Snapshot]]]
 
 
 @pytest.fixture
 def open_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engines]:
-    monkeypatch.setattr(duty, "RETRY", 0.05)
+    monkeypatch.setattr(background_watcher, "RETRY", 0.05)
     engines: list[LiveEngine] = []
 
     def open_one(settings: Settings) -> tuple[LiveEngine, list[Snapshot]]:

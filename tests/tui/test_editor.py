@@ -9,9 +9,9 @@ import pytest
 from tests.tui.files import CONFIG, opened_live, settle, write_editor
 from tests.tui.support import line_with, notes, text_of, until
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.editor import editor_command, find_editor
-from tunnel_tui.tui.screens.mistakes import Mistakes
+from tunnel_tui.tui.config.editor import editor_command, find_editor
+from tunnel_tui.tui.config.mistakes import Mistakes
+from tunnel_tui.tui.shell.app import TunnelApp
 
 BROKEN = CONFIG.replace("remote_port: 3000", "remote_port: 80000")
 

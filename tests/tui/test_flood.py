@@ -19,8 +19,8 @@ from tests.tui.fake import FakeEngine
 from tests.tui.restless import Restless, make_engine
 from tests.tui.support import line_with, main_of, opened, until
 from tests.tui.test_log import FileEngine, first_line
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.logbuffer import MAX_LINES, SLACK
+from tunnel_tui.tui.log.buffer import MAX_LINES, SLACK
+from tunnel_tui.tui.shell.app import TunnelApp
 
 FLOOD_SECONDS = float(os.environ.get("FLOOD_SECONDS", "5"))
 RESTLESS_SECONDS = float(os.environ.get("RESTLESS_SECONDS", "6"))

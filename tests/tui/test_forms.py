@@ -13,12 +13,12 @@ from tests.tui.support import line_with, main_of, notes, text_of, until
 from tunnel_tui.config.load import load_config
 from tunnel_tui.model import DirectionMode
 from tunnel_tui.settings import Settings
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.draft import BLANK, find_mistakes, tell_way
-from tunnel_tui.tui.screens.confirm import Confirm
-from tunnel_tui.tui.screens.mistakes import Mistakes
-from tunnel_tui.tui.screens.tunnel_form import TunnelForm
-from tunnel_tui.tui.widgets.choice import Choice
+from tunnel_tui.tui.config.choice import Choice
+from tunnel_tui.tui.config.mistakes import Mistakes
+from tunnel_tui.tui.config.tunnel_draft import BLANK, find_mistakes, tell_way
+from tunnel_tui.tui.config.tunnel_form import TunnelForm
+from tunnel_tui.tui.dialogs.confirm import Confirm
+from tunnel_tui.tui.shell.app import TunnelApp
 
 Pilots = Pilot[int]
 

@@ -6,8 +6,8 @@ from textual.widgets import Input
 
 from tests.tui.fake import FakeEngine, showcase
 from tests.tui.support import line_with, main_of, opened, until
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.screens.tunnel_form import TunnelForm
+from tunnel_tui.tui.config.tunnel_form import TunnelForm
+from tunnel_tui.tui.shell.app import TunnelApp
 
 NAMES = {"/": "slash", "\r": "enter", "\t": "tab"}
 

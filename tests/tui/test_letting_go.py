@@ -9,8 +9,8 @@ from textual.widget import Widget
 
 from tests.tui.fake import FakeEngine, showcase
 from tests.tui.support import opened, until
-from tunnel_tui.tui import garbage
-from tunnel_tui.tui.app import TunnelApp
+from tunnel_tui.tui.shell import gc_tuning
+from tunnel_tui.tui.shell.app import TunnelApp
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_dialogs_that_were_closed_are_let_go(
                 await pilot.press("escape")
                 await until(pilot, lambda: len(app.screen_stack) == 1, "the table")
             await pilot.pause()
-            garbage.tidy()
+            gc_tuning.tidy()
 
         await look_at_help(2)
         widgets, drawn = alive(Widget), alive(StylesCache)
@@ -75,8 +75,8 @@ async def test_a_search_before_anything_was_set_aside_is_left_out(
     searches: list[int] = []
     monkeypatch.setattr(gc, "collect", lambda: searches.append(1))
     monkeypatch.setattr(gc, "get_freeze_count", lambda: 0)
-    garbage.tidy()
+    gc_tuning.tidy()
     assert not searches
     monkeypatch.setattr(gc, "get_freeze_count", lambda: 1)
-    garbage.tidy()
+    gc_tuning.tidy()
     assert searches

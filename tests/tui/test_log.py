@@ -13,9 +13,9 @@ from tests.tui.support import line_with, main_of, notes, opened, text_of, until
 from tunnel_tui.logs.follow import LogUpdate
 from tunnel_tui.model import State
 from tunnel_tui.ssh.log.line_class import LineClass, LogFollower, classify
-from tunnel_tui.tui.logbuffer import MAX_LINES, LogBuffer, spans_of
-from tunnel_tui.tui.merged import SEPARATOR, MergedFollower
-from tunnel_tui.tui.present import Tone
+from tunnel_tui.tui.format.text import Tone
+from tunnel_tui.tui.log.buffer import MAX_LINES, LogBuffer, spans_of
+from tunnel_tui.tui.log.merged_log import SEPARATOR, MergedFollower
 
 NOW = 1_800_000_000.0
 

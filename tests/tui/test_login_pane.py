@@ -24,12 +24,12 @@ from tunnel_tui.supervise.login.sibling_policy import (
     remember_siblings,
     siblings_after_login,
 )
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.login_session import LoginSession
-from tunnel_tui.tui.screens.offer import Offer
-from tunnel_tui.tui.widgets.panerule import Tab
-from tunnel_tui.tui.widgets.table import TunnelTable
-from tunnel_tui.tui.widgets.terminal_view import TerminalView
+from tunnel_tui.tui.login.offer_siblings import Offer
+from tunnel_tui.tui.login.session import LoginSession
+from tunnel_tui.tui.login.terminal_view import TerminalView
+from tunnel_tui.tui.shell.app import TunnelApp
+from tunnel_tui.tui.shell.pane_tabs import Tab
+from tunnel_tui.tui.table.table import TunnelTable
 
 RECORD = """
 import os, sys, tty

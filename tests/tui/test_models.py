@@ -7,16 +7,16 @@ from tunnel_tui.config.load import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import Problem, State, Traffic, TunnelEntry, TunnelStatus
 from tunnel_tui.supervise.monitor.monitor import Change
-from tunnel_tui.tui.abilities import why_not
-from tunnel_tui.tui.columns import BADGE, GUTTER, plan_columns, wanted_widths
-from tunnel_tui.tui.glyphs import ASCII, UNICODE
-from tunnel_tui.tui.inbox import Inbox, Pace
-from tunnel_tui.tui.logbuffer import LogBuffer, is_failure, wrap
-from tunnel_tui.tui.notices import choose_notice, plan_summary
-from tunnel_tui.tui.present import Ends, width_of
-from tunnel_tui.tui.rows import Order, Row, RowModel, next_order
-from tunnel_tui.tui.widgets.line import spans_width
-from tunnel_tui.tui.widgets.rowline import draw_heads, draw_row
+from tunnel_tui.tui.engine.snapshot_inbox import Inbox, Pace
+from tunnel_tui.tui.format.glyphs import ASCII, UNICODE
+from tunnel_tui.tui.format.line import spans_width
+from tunnel_tui.tui.format.text import Ends, width_of
+from tunnel_tui.tui.keys.availability import why_not
+from tunnel_tui.tui.log.buffer import LogBuffer, is_failure, wrap
+from tunnel_tui.tui.shell.header_notice import choose_notice, plan_summary
+from tunnel_tui.tui.table.columns import BADGE, GUTTER, plan_columns, wanted_widths
+from tunnel_tui.tui.table.row_line import draw_heads, draw_row
+from tunnel_tui.tui.table.rows import Order, Row, RowModel, next_order
 
 
 def model() -> RowModel:

@@ -11,13 +11,13 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, Reason, State, TunnelStatus
 from tunnel_tui.ssh.log.line_class import is_noise, strip_debug
 from tunnel_tui.supervise.monitor.monitor import Change
-from tunnel_tui.tui.announce import Announcer
-from tunnel_tui.tui.footer import KEYS, Place, keys_of_many, keys_of_row
-from tunnel_tui.tui.logreader import LogReader, Told
-from tunnel_tui.tui.messages import BatchFinished
-from tunnel_tui.tui.rows import Row
-from tunnel_tui.tui.screens.plan import APPLY
-from tunnel_tui.tui.toasts import list_failures, shorten
+from tunnel_tui.tui.config.plan import APPLY
+from tunnel_tui.tui.log.reader import LogReader, Told
+from tunnel_tui.tui.notify.death_toasts import Announcer
+from tunnel_tui.tui.notify.toasts import list_failures, shorten
+from tunnel_tui.tui.shell.footer_keys import KEYS, Place, keys_of_many, keys_of_row
+from tunnel_tui.tui.shell.messages import BatchFinished
+from tunnel_tui.tui.table.rows import Row
 
 NOW = 1_800_000_000.0
 ON_TABLE = Place(in_table=True, details=False, filtered=False, waiting=False)

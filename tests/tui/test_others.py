@@ -4,8 +4,8 @@ from tests.tui.fake import FakeEngine, showcase
 from tests.tui.support import ENVIRONMENT, line_with, notes, until
 from tunnel_tui.supervise.info.open_apps import OtherApp, Presence
 from tunnel_tui.system.proc import ProcessStat
-from tunnel_tui.tui.app import TunnelApp
-from tunnel_tui.tui.screens.confirm import Confirm
+from tunnel_tui.tui.dialogs.confirm import Confirm
+from tunnel_tui.tui.shell.app import TunnelApp
 
 STAT = ProcessStat(4711, "tunnel-tui", "S", 1, 4711, 4711, 5)
 

@@ -4,8 +4,8 @@ import pytest
 
 from tests.tui.fake import KEY_CHANGED, REFUSED, showcase, spec
 from tunnel_tui.model import Direction, DirectionMode, State, TunnelStatus
-from tunnel_tui.tui.glyphs import ASCII, UNICODE, choose_glyphs
-from tunnel_tui.tui.present import (
+from tunnel_tui.tui.format.glyphs import ASCII, UNICODE, choose_glyphs
+from tunnel_tui.tui.format.text import (
     amount,
     badge,
     clean,
@@ -20,7 +20,7 @@ from tunnel_tui.tui.present import (
     sparkline,
     width_of,
 )
-from tunnel_tui.tui.theme import NIGHT, PLAIN, SIXTEEN, choose_theme
+from tunnel_tui.tui.format.theme import NIGHT, PLAIN, SIXTEEN, choose_theme
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.tui.fake import KEY_CHANGED, FakeEngine, make_settings, showcase
 from tests.tui.support import line_with, main_of, notes, opened, text_of, until
 from tunnel_tui.model import State
-from tunnel_tui.tui.screens.help import Help
+from tunnel_tui.tui.dialogs.help import Help
 
 NOW = 1_800_000_000.0
 

@@ -12,7 +12,7 @@ from tests.tui.support import ENVIRONMENT, text_of
 from tunnel_tui.ssh.host_keys import ChangedKey
 from tunnel_tui.state.history import Record, Summary
 from tunnel_tui.supervise.info.tunnel_details import Particulars
-from tunnel_tui.tui.app import TunnelApp
+from tunnel_tui.tui.shell.app import TunnelApp
 
 NOW = 1_800_000_000.0
 SIZES = [(60, 16), (80, 24), (140, 40), (250, 70)]

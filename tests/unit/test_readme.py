@@ -38,7 +38,7 @@ def test_every_state_is_explained() -> None:
 
 def test_every_key_is_named() -> None:
     pytest.importorskip("textual")
-    from tunnel_tui.tui import bindings
+    from tunnel_tui.tui.keys import bindings
 
     app = README.split("## The app")[1].split("### States")[0]
     for binding in [*bindings.TUNNEL, *bindings.ALL, *bindings.VIEW, *bindings.LOG, *bindings.APP]:
@@ -47,7 +47,7 @@ def test_every_key_is_named() -> None:
 
 def test_every_action_that_can_have_another_key_is_named() -> None:
     pytest.importorskip("textual")
-    from tunnel_tui.tui import bindings
+    from tunnel_tui.tui.keys import bindings
 
     section = README.split("### Settings of the app")[1].split("### Environment of the app")[0]
     groups: dict[str, set[str]] = {}

@@ -5,7 +5,7 @@ import random
 import pytest
 from textual import events
 
-from tunnel_tui.tui.terminal_input import ForgetfulParser, Input, Paste, wipe
+from tunnel_tui.tui.keys.terminal_input import ForgetfulParser, Input, Paste, wipe
 
 BEGIN, END = b"\x1b[200~", b"\x1b[201~"
 STREAM = (

@@ -142,7 +142,7 @@ def test_without_the_extra_serve_says_what_to_install(home: Home) -> None:
 def test_nothing_of_the_extra_is_imported_by_app_and_commands(home: Home) -> None:
     program = (
         "import sys; from tunnel_tui.cli.main import main; main(['status']);"
-        "import tunnel_tui.tui.app, tunnel_tui.cli.serve;"
+        "import tunnel_tui.tui.shell.app, tunnel_tui.cli.serve;"
         "print([n for n in ('aiohttp', 'textual_serve', 'prometheus_client', 'jinja2')"
         " if n in sys.modules])"
     )

@@ -15,7 +15,7 @@ def app(context: Context) -> int:
     """
     settings = context.settings
     _need_terminal(context)
-    from tunnel_tui.tui.app import run
+    from tunnel_tui.tui.shell.app import run
 
     return run(settings)
 

@@ -51,7 +51,7 @@ def web_app(context: Context) -> int:
     import threading
 
     threading.Thread(target=_end_with_server, name="server-watch", daemon=True).start()
-    from tunnel_tui.tui.app import run
+    from tunnel_tui.tui.shell.app import run
 
     return run(context.settings, read_only=context.arguments.flag(READ_ONLY))
 

@@ -151,14 +151,14 @@ def hint_of(stage: Stage) -> str:
 
 def _open_app(stage: Stage) -> int:
     app = _app().TunnelApp(
-        import_module("tunnel_tui.tui.live").LiveEngine(stage.settings),
+        import_module("tunnel_tui.tui.engine.live_engine").LiveEngine(stage.settings),
         hint_of(stage),
         login_hint=lambda: hint(stage.secret),
     )
     # The keeper clears up whichever way this process ends.
-    return int(import_module("tunnel_tui.tui.opening").show(app))
+    return int(import_module("tunnel_tui.tui.shell.run").show(app))
 
 
 def _app() -> Any:
     # By name: the demo launches the app like any launcher and knows nothing else of it.
-    return import_module("tunnel_tui.tui.app")
+    return import_module("tunnel_tui.tui.shell.app")

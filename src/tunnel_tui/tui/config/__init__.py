@@ -1,0 +1,1 @@
+"""Changing the configuration: forms, editor, plan, mistakes."""

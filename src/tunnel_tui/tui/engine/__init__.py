@@ -1,0 +1,1 @@
+"""What the app needs of an engine, and the live one."""

@@ -1,0 +1,1 @@
+"""Keys: which do what, in which order they act, when they may."""

@@ -1,0 +1,1 @@
+"""Logging in: the prompt in the lower pane."""

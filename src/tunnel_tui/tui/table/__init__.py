@@ -1,0 +1,1 @@
+"""The table of tunnels: rows, columns, filter, tree."""

@@ -1,1 +1,0 @@
-"""Widgets show what they are given."""
