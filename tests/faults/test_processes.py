@@ -188,7 +188,8 @@ def test_pid_of_a_stranger(
         said = watched.home.cli("cleanup")
         assert said.returncode == 0, said
         rewrite(watched, victim, stranger.pid)
-    with fault.recovering():
+    with fault.recovering():  # it was stopped on purpose: a line alone starts nothing
+        watched.home.cli("start-tunnel", victim.name)
         watched.wait_well(victim)
     stranger.assert_unharmed()
     watched.check(*watched.specs)
@@ -209,7 +210,8 @@ def test_pid_of_another_tunnel(watched: Site, fault: Fault) -> None:
         watched.home.cli("stop-tunnel", victim.name)
         assert passes(watched.listener(other))
         rewrite(watched, victim, taken)
-    with fault.recovering():
+    with fault.recovering():  # it was stopped on purpose: a line alone starts nothing
+        watched.home.cli("start-tunnel", victim.name)
         watched.wait_well(victim)
     assert watched.pid(other) == taken
     watched.check(*watched.specs)

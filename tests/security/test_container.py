@@ -357,8 +357,9 @@ def person(engine: Engine, image: str) -> Iterator[Person]:
         made.podman("load", "-i", str(archive))
         yield made
         made.podman("unshare", "rm", "-rf", str(made.home / ".local"), check=False)
+        made.podman("system", "migrate", check=False)  # ends the process that holds the namespace
     finally:
-        subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
+        subprocess.run(["userdel", "--force", "--remove", name], check=False, capture_output=True)
 
 
 RUNTIME = ("--runtime", "runc") if shutil.which("runc") else ()

@@ -22,6 +22,10 @@ ANSWERED = (
     "listen {}, connect localhost:80\r\n"
 )
 TIMEOUT = "clientloop.c:server_alive_check():780 (pid={}): Timeout, server h not responding.\r\n"
+BIND = (
+    "channels.c:channel_setup_fwd_listener_tcpip():3660 (pid=50): bind [127.0.0.1]:8080: Address "
+    "already in use\r\n"
+)
 PROHIBITED = "channel 3: open failed: administratively prohibited: open failed"
 VOID = f"channels.c:channel_input_open_failure():3563 (pid=50): {PROHIBITED}\n"
 REFUSED = (
@@ -72,15 +76,13 @@ def log(tmp_path: Path) -> Path:
         (started(3) + ENTERED.format(50) + "Timeout, server h not responding.\n", True, True, 3),
         (started(3) + ENTERED.format(50) + f"channel 2: open failed: {PROHIBITED}", True, True, 3),
         (
-            started(1) + "bind [127.0.0.1]:8080: Address already in use\r\n" + ENTERED.format(50),
+            started(1) + BIND + ENTERED.format(50),
             False,
             True,
             1,
         ),
         (
-            started(1)
-            + "bind [::1]:8080: Cannot assign requested address\r\n"
-            + ENTERED.format(50),
+            started(1) + BIND.replace("already in use", "is foreign") + ENTERED.format(50),
             True,
             True,
             1,

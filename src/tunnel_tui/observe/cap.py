@@ -4,16 +4,17 @@ import os
 import stat as stat_bits
 
 from tunnel_tui.observe.proof import proving_lines
-from tunnel_tui.observe.runs import start_of_run
+from tunnel_tui.observe.run_start import RunStart
 from tunnel_tui.observe.tail import open_for_reading
 from tunnel_tui.system.files import SAFE, open_log, write_all
 
 _BLOCK = 1024 * 1024
+_ANYBODY = RunStart()
 _KEPT = 65536
 """Bytes of last lines that stay, so that nobody who reads along loses the place."""
 
 
-def cap_log(path: str, limit: int) -> bool:
+def cap_log(path: str, limit: int, begins: RunStart = _ANYBODY) -> bool:
     """Copy the end of a log to `<path>.1` and truncate it, if it is longer than `limit` bytes.
 
     The writers hold it open for appending, so it is truncated rather than renamed. Written back
@@ -44,7 +45,7 @@ def cap_log(path: str, limit: int) -> bool:
             same = (now.st_dev, now.st_ino) == (found.st_dev, found.st_ino)
             if not same or not stat_bits.S_ISREG(now.st_mode):
                 return False
-            kept = _essence(source, min(_KEPT, limit // 10))
+            kept = _essence(source, min(_KEPT, limit // 10), begins)
             os.ftruncate(writable, 0)
             write_all(writable, kept)
         finally:
@@ -54,7 +55,7 @@ def cap_log(path: str, limit: int) -> bool:
         os.close(source)
 
 
-def _essence(source: int, most: int) -> bytes:
+def _essence(source: int, most: int, begins: RunStart) -> bytes:
     """Read what proves the current run, and the last whole lines of a log, at most so many bytes.
 
     Nothing is there twice: the lines that prove the run are looked for before the last ones.
@@ -62,9 +63,9 @@ def _essence(source: int, most: int) -> bytes:
     end = os.fstat(source).st_size
     begin = max(0, end - most)
     last = os.pread(source, end - begin, begin).partition(b"\n")[2]
-    if start_of_run(last) >= 0:
+    if begins.find(last) >= 0:
         return last
-    return proving_lines(source, end - len(last)) + last
+    return proving_lines(source, end - len(last), begins) + last
 
 
 def _copy(source: int, offset: int, end: int, target: str) -> None:

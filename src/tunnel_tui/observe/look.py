@@ -253,7 +253,9 @@ class Look:
         if run.partial:
             reason = reasons.partly_bound(run.partial, spec)
         elif run.void:
-            reason = reasons.find_reason([run.void], spec) or reason
+            reason = reasons.find_reason([run.void], spec) or reason or reasons.connection_lost()
+        elif run.stands and reason is None:  # the kernel knows before the log
+            reason = reasons.connection_lost()
         ssh = subject.ssh
         if subject.login:
             detail = "logged in, but the login does not hold the forward"

@@ -15,7 +15,7 @@ _FROM_SSH = re.compile(
 _FROM_AUTOSSH = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d autossh\[(\d{1,9})\]: ")
 _BEGINS = re.compile(r"port set to 0|starting ssh \(count 1\)$")
 _CHILD = re.compile(r"ssh child pid is (\d{1,9})$")
-_FROM_US = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d tunnel-tui\[\d{1,9}\]: ")
+_FROM_US = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d tunnel-tui\[(\d{1,9})\]: ")
 _CARRIES = re.compile(
     r"^(?:Received disconnect from |Disconnect|Unable to negotiate with |Bad remote protocol "
     r"|channel \d+: open failed: |Remote: |[^ ]{1,300}: Permission denied \()"
@@ -23,13 +23,16 @@ _CARRIES = re.compile(
 """Messages of ssh with words of the server in them."""
 
 
-def own_words(lines: Iterable[str], leader: int, *, whole: bool = True) -> list[str]:
+def own_words(
+    lines: Iterable[str], leader: int, starter: int = 0, *, whole: bool = True
+) -> list[str]:
     """Leave out what a server may have put into a log.
 
     Args:
         lines: of one run or of several, oldest first.
         leader: the process that was started as the tunnel: autossh, or ssh where there is none;
             0: not known, then any autossh is believed.
+        starter: the process of ours that started it; 0: not known.
         whole: the first line is the first of the log; else it may be the rest of anything.
     """
     kept: list[str] = []
@@ -47,9 +50,12 @@ def own_words(lines: Iterable[str], leader: int, *, whole: bool = True) -> list[
             if int(ssh[1]) in pids or (leader == 0 and not doubtful):
                 kept.append(line)
                 doubtful = _CARRIES.match(line[ssh.end() :]) is not None
+        elif (ours := _FROM_US.match(line)) and starter and int(ours[1]) == starter:
+            kept.append(line)
+            doubtful = False
         elif not doubtful:
             kept.append(line)
             doubtful = _CARRIES.match(line) is not None
-        elif _FROM_US.match(line):
+        elif ours:
             begun = line  # if autossh says that it has begun, too
     return kept

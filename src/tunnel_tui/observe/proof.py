@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 
-from tunnel_tui.observe.runs import BLOCK, OVERLAP, VOID, start_of_run
+from tunnel_tui.observe.run_start import RunStart
+from tunnel_tui.observe.runs import BLOCK, OVERLAP, VOID
 
 _PROOF = (
     b"Entering interactive session.",
@@ -18,7 +19,7 @@ _FAR = 1024 * 1024 * 1024
 """Bytes before the end in which the beginning of the run is looked for."""
 
 
-def proving_lines(fd: int, end: int) -> bytes:
+def proving_lines(fd: int, end: int, begins: RunStart) -> bytes:
     """Return the lines of a log that begin and confirm its current run, oldest first.
 
     Searched from the end, further than a reader would: what is not found here is lost. A flood
@@ -29,7 +30,7 @@ def proving_lines(fd: int, end: int) -> bytes:
     while position > 0 and end - position < _FAR:
         begin = max(0, position - BLOCK)
         data = os.pread(fd, position - begin, begin) + behind
-        start = start_of_run(data)
+        start = begins.find(data)
         if start >= 0:
             first = data.rfind(b"\n", 0, start) + 1
             rest = data.find(b"\n", start) + 1 or len(data)

@@ -109,6 +109,15 @@ def frozen(program: str, pid: int) -> Reason:
     )
 
 
+def connection_lost() -> Reason:
+    """Make the reason of a tunnel that stood and stands no more, of which nobody says why (yet)."""
+    return Reason(
+        ReasonCode.CONNECTION_LOST,
+        "connection lost",
+        "network, VPN or host went away; it reconnects by itself when it is back",
+    )
+
+
 def login_lost(remote_host: str) -> Reason:
     """Make the reason of a tunnel whose login has ended."""
     return Reason(
@@ -320,11 +329,7 @@ def _from_autossh(text: str, stood: bool) -> Reason | None:
         if match[1] == "0":
             reason = killed(None)._replace(text="ssh was ended from outside")
         elif stood:
-            reason = Reason(
-                ReasonCode.CONNECTION_LOST,
-                "connection lost",
-                "network, VPN or host went away; it reconnects by itself when it is back",
-            )
+            reason = connection_lost()
         else:
             reason = Reason(ReasonCode.UNKNOWN, f"ssh ended with status {match[1]}, saying nothing")
         return _with_evidence(reason, match)

@@ -19,11 +19,13 @@ class RunRecord(NamedTuple):
     Attributes:
         pid: the process that was started (or the login that it rides on).
         device, inode: of its log.
+        starter: the process of ours that started it, which its first line in the log names.
     """
 
     pid: int
     device: int
     inode: int
+    starter: int
 
     def is_log(self, found: os.stat_result) -> bool:
         """Say whether a file is the log that was opened at the start."""
@@ -39,7 +41,7 @@ def write_record(settings: Settings, tunnel_hash: str, pid: int, log: int) -> No
     found = os.fstat(log)
     try:
         files.make_directory(os.path.dirname(path), 0o700)
-        data = f"{pid} {found.st_dev} {found.st_ino}\n".encode()
+        data = f"{pid} {found.st_dev} {found.st_ino} {os.getpid()}\n".encode()
         files.replace_file(path, data, 0o600, durable=False)
     except (OSError, TunnelTuiError):
         remove_record(settings, tunnel_hash)
@@ -52,9 +54,15 @@ def read_record(settings: Settings, tunnel_hash: str) -> RunRecord | None:
             words = file.read(100).split()
     except OSError:
         return None
-    if len(words) != 3 or not all(word.isdigit() for word in words):
+    if len(words) != 4 or not all(word.isdigit() for word in words):
         return None
     return RunRecord(*map(int, words))
+
+
+def starter_of(settings: Settings, tunnel_hash: str, leader: int) -> int:
+    """Return the process of ours that started process `leader` as the tunnel; 0: not known."""
+    record = read_record(settings, tunnel_hash)
+    return record.starter if record and record.pid == leader else 0
 
 
 def remove_record(settings: Settings, tunnel_hash: str) -> None:

@@ -9,21 +9,33 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tunnel_tui.model import Forward
+from tunnel_tui.observe.run_record import read_record
+from tunnel_tui.observe.run_start import RunStart
 from tunnel_tui.observe.tunnel_log import open_old_copy, open_own_log
 from tunnel_tui.settings import LOG_CAP, Settings
 
 TAIL = 4096
 BLOCK = 256 * 1024
 OVERLAP = 512
-_AUTOSSH_START = b"]: starting ssh (count "
-_OUR_START = b" tunnel-tui["
-VOID = re.compile(
+_ORIGIN = (
     rb"^(?:debug\d: )?[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \((?:[^)\n]{0,300}[ (])?"
-    rb"pid=(?P<pid>\d{1,9})\): (?P<what>channel \d+: open failed: administratively prohibited"
+    rb"pid=(?P<pid>\d{1,9})\): "
+)
+"""What LogVerbose puts in front of a message: file, function, line, program (from 9.8 on), pid."""
+VOID = re.compile(
+    _ORIGIN + rb"(?P<what>channel \d+: open failed: administratively prohibited"
     rb"|remote forward failure for: listen|Timeout, server |Transferred: sent |send disconnect: )",
     re.MULTILINE,
 )
 """What ssh prints after the success line when the forward no longer stands."""
+
+_SUCCESS = re.compile(
+    _ORIGIN + rb"(?:Entering interactive session|remote forward success)", re.MULTILINE
+)
+_IN_USE = re.compile(
+    _ORIGIN + rb"(?P<what>bind \[[^\]\n]{1,300}\]:\d+: Address already in use)", re.MULTILINE
+)
+_ANYBODY = RunStart()
 
 _SPOKEN = (
     b"): Entering interactive session.",
@@ -36,7 +48,7 @@ class Run(NamedTuple):
 
     Attributes:
         known: the beginning of its run is in the log, or its success: the log can be believed.
-        confirmed: its success line is there.
+        confirmed: its success line is there, and nobody tries to forge it.
         void: the line after it that takes it back; "" where there is none.
         partial: the line that says that one address of the listener was in use; or "".
         starts: N of autossh's "starting ssh (count N)", the last; 0 where there is none.
@@ -95,7 +107,7 @@ class Tail(NamedTuple):
 class RunReader:
     """Reads one tunnel's log and remembers how far."""
 
-    __slots__ = ("_asked", "_key", "_run", "_seen", "_settings", "hash")
+    __slots__ = ("_asked", "_key", "_run", "_seen", "_settings", "_start", "hash")
 
     def __init__(self, settings: Settings, tunnel_hash: str) -> None:
         self.hash = tunnel_hash
@@ -104,12 +116,14 @@ class RunReader:
         self._key: tuple[bytes, ...] = ()
         self._asked: tuple[int, Forward] | None = None
         self._run = Run()
+        self._start = RunStart()
 
     def look(self, holder: int) -> Tail | None:
         """Read the end of the log alone; None where there is none. `holder` as for `read`."""
         fd = open_own_log(self._settings, self.hash, holder)
         if fd is None:
             return None
+        self._meet(holder)
         try:
             status = os.fstat(fd)
             size = status.st_size
@@ -123,7 +137,7 @@ class RunReader:
     def believe(self, tail: Tail, pid: int, forward: Forward) -> None:
         """Judge ssh `pid` by the end of its log, where that suffices, and spare `read` the work."""
         key = success_lines(pid, forward)
-        found = judge(tail.data, key[0], whole=tail.seen[2] <= TAIL)
+        found = judge(tail.data, key[0], self._start, whole=tail.seen[2] <= TAIL)
         if found is not None:
             self._seen, self._key, self._asked, self._run = tail.seen, key, (pid, forward), found
 
@@ -139,12 +153,21 @@ class RunReader:
         if fd is None:
             self._seen, self._key, self._run = (0, 0, 0, 0), (), Run()
             return self._run
+        self._meet(holder)
         try:
             return self._read(fd, pid, forward)
         except OSError:
             return Run()
         finally:
             os.close(fd)
+
+    def _meet(self, holder: int) -> None:
+        """Learn whose lines begin its runs: those of the process that lives, and of its starter."""
+        if holder != self._start.leader or not holder:
+            record = read_record(self._settings, self.hash)
+            known = record is not None and holder in (0, record.pid)
+            starter = record.starter if record and known else 0
+            self._start = RunStart(holder or (record.pid if record else 0), starter)
 
     def _read(self, fd: int, pid: int, forward: Forward) -> Run:
         status = os.fstat(fd)
@@ -165,7 +188,7 @@ class RunReader:
     def _read_on(self, fd: int, start: int, end: int, success: bytes) -> Run:
         void = self._run.void
         for data in _blocks(fd, max(0, start - OVERLAP), end):
-            if start_of_run(data) >= 0 or success in data:
+            if self._start.find(data) >= 0 or success in data:
                 return self._read_back(fd, end, success)
             void = void or _void(data, _pid_of(success))
         return self._run._replace(void=void)
@@ -176,16 +199,29 @@ class RunReader:
         while position > 0 and end - position < LOG_CAP:
             begin = max(0, position - size)
             data = os.pread(fd, position - begin, begin) + behind
-            judged = None if behind else judge(data, success, whole=begin == 0)
+            whole = begin == 0
+            judged = None if behind else judge(data, success, self._start, whole=whole)
             if judged is not None:
                 return judged
-            start, found = start_of_run(data), data.rfind(success)
+            start, found = self._start.find(data), data.rfind(success)
             if start > found:
-                return Run(known=True, starts=_count(data, start))
+                return Run(known=True, starts=self._start.number(data, start))
             if found >= 0:
-                return _confirmed(fd, begin + found, end, success)
+                return _confirmed(fd, begin + found, end, success, self._start)
             position, size, behind = begin, BLOCK, data[:OVERLAP]
-        return self._in_old_copy(fd, end, success) if position == 0 else _in_head(fd, end, success)
+        return (
+            self._in_old_copy(fd, end, success)
+            if position == 0
+            else self._in_head(fd, end, success)
+        )
+
+    def _in_head(self, fd: int, end: int, success: bytes) -> Run:
+        """Look at the beginning of a log that has been flooded since it was capped.
+
+        Capping leaves there what proves the run; the success line names the very process.
+        """
+        found = os.pread(fd, BLOCK, 0).rfind(success)
+        return _confirmed(fd, found, end, success, self._start) if found >= 0 else Run()
 
     def _in_old_copy(self, fd: int, end: int, success: bytes) -> Run:
         """Look into the old copy, where capping has put what the log had before."""
@@ -196,54 +232,57 @@ class RunReader:
             size = os.fstat(old).st_size
             first = max(0, size - 2 * LOG_CAP)
             data = os.pread(old, 2 * LOG_CAP, first)
-            found, start = data.rfind(success), start_of_run(data)
+            found, start = data.rfind(success), self._start.find(data)
             if found < 0:
                 # Of an earlier run, for all we know: capping leaves the beginning of the run
                 # that lasts in the log itself, so somebody has emptied that.
                 return Run()
             if start > found:
-                return Run(known=True, starts=_count(data, start))
-            run = _confirmed(old, first + found, size, success)
+                return Run(known=True, starts=self._start.number(data, start))
+            run = _confirmed(old, first + found, size, success, self._start)
         finally:
             os.close(old)
         return run if run.void else run._replace(void=_void_within(fd, 0, end, _pid_of(success)))
 
 
-def judge(data: bytes, success: bytes, *, whole: bool) -> Run | None:
+def judge(data: bytes, success: bytes, begins: RunStart = _ANYBODY, *, whole: bool) -> Run | None:
     """Judge a run by the end of its log alone; None where one has to look further back.
 
     Args:
         data: the end of the log.
         success: the line that confirms the forward (`success_lines`).
+        begins: whose lines begin a run.
         whole: there is nothing before `data` that matters.
     """
-    start, found = start_of_run(data), data.rfind(success)
+    start, found = begins.find(data), data.rfind(success)
     if start > found:
-        return Run(known=True, starts=_count(data, start))
+        return Run(known=True, starts=begins.number(data, start))
     if found < 0 or (start < 0 and not whole):
         return None
-    partial = _line_with(data[max(start, 0) : found], b": Address already in use")
     void = _void(data[found:], _pid_of(success))
-    return Run(True, True, void, partial, _count(data, start))
+    return _stood(data[max(start, 0) : found], success, void, begins.number(data, start))
 
 
-def _confirmed(fd: int, at: int, end: int, success: bytes) -> Run:
+def _confirmed(fd: int, at: int, end: int, success: bytes, begins: RunStart) -> Run:
     """Judge the run whose success line stands at byte `at`: what came before it, and after."""
     begin = max(0, at - TAIL)
     before = os.pread(fd, at - begin, begin)
-    start = start_of_run(before)
-    partial = _line_with(before[max(start, 0) :], b": Address already in use")
+    start = begins.find(before)
     void = _void_within(fd, at, end, _pid_of(success))
-    return Run(True, True, void, partial, _count(before, start))
+    return _stood(before[max(start, 0) :], success, void, begins.number(before, start))
 
 
-def _in_head(fd: int, end: int, success: bytes) -> Run:
-    """Look at the beginning of a log that has been flooded since it was capped.
+def _stood(before: bytes, success: bytes, void: str, starts: int) -> Run:
+    """Judge a run with a success line by what its ssh, or somebody, said before that.
 
-    Capping leaves there what proves the run; the success line names the very process.
+    The server does not know the pid of our ssh. One that writes successes into ssh's log has to
+    guess, and is known by those that name another process.
     """
-    found = os.pread(fd, BLOCK, 0).rfind(success)
-    return _confirmed(fd, found, end, success) if found >= 0 else Run()
+    pid = _pid_of(success)
+    forged = any(match["pid"] != pid for match in _SUCCESS.finditer(before))
+    found = next((match for match in _IN_USE.finditer(before) if match["pid"] == pid), None)
+    partial = _line_with(before[found.start() :], found["what"]) if found else ""
+    return Run(True, not forged, void, partial, starts)
 
 
 def _void_within(fd: int, begin: int, end: int, pid: bytes) -> str:
@@ -256,26 +295,6 @@ def _blocks(fd: int, begin: int, end: int) -> Iterator[bytes]:
     while begin < end:
         yield os.pread(fd, min(BLOCK + OVERLAP, end - begin), begin)
         begin += BLOCK
-
-
-def start_of_run(data: bytes) -> int:
-    """Find the last line that begins a run: autossh's, or ours before it."""
-    found = data.rfind(_AUTOSSH_START)
-    ours = data.rfind(_OUR_START)
-    while ours > found:
-        bracket = data.find(b"]: starting ", ours, ours + 32)
-        if bracket >= 0:
-            return ours
-        ours = data.rfind(_OUR_START, 0, ours)
-    return found
-
-
-def _count(data: bytes, start: int) -> int:
-    if start < 0 or not data.startswith(_AUTOSSH_START, start):
-        return 0
-    begin = start + len(_AUTOSSH_START)
-    digits = data[begin : begin + 12].split(b")")[0].split(b" ")[0]
-    return int(digits) if digits.isdigit() else 0
 
 
 def _void(data: bytes, pid: bytes) -> str:

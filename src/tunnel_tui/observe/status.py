@@ -149,6 +149,7 @@ class Observer:
         # Only a tunnel that does not stand has a story: the patterns are compiled for it alone.
         from tunnel_tui.observe.own_words import own_words
         from tunnel_tui.observe.past import Past, tell
+        from tunnel_tui.observe.run_record import starter_of
         from tunnel_tui.ssh.client_config import SshClient
 
         fd = open_own_log(self.settings, spec.hash, holder)
@@ -167,8 +168,9 @@ class Observer:
             os.close(fd)
         others = read_tail(self.settings.stderr_file(spec.hash), _OTHERS_BYTES)
         whole = status.st_size <= _PAST_BYTES
+        starter = starter_of(self.settings, spec.hash, leader)
         found = tell(
-            own_words(_lines(data), leader, whole=whole),
+            own_words(_lines(data), leader, starter, whole=whole),
             spec,
             remote=not forward.listens_here,
             others=_lines(others),

@@ -9,7 +9,7 @@ import os
 import stat as stat_bits
 
 from tunnel_tui.observe.own_words import own_words
-from tunnel_tui.observe.run_record import read_record
+from tunnel_tui.observe.run_record import read_record, starter_of
 from tunnel_tui.observe.tail import lines_before, open_for_reading
 from tunnel_tui.settings import Settings
 from tunnel_tui.system.proc import trusted_users
@@ -96,7 +96,8 @@ def own_lines(settings: Settings, tunnel_hash: str, count: int, leader: int) -> 
         return []
     finally:
         os.close(fd)
-    return own_words(lines, leader, whole=len(lines) < count)
+    starter = starter_of(settings, tunnel_hash, leader)
+    return own_words(lines, leader, starter, whole=len(lines) < count)
 
 
 def open_old_copy(settings: Settings, tunnel_hash: str) -> int | None:

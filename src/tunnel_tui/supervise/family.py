@@ -103,6 +103,7 @@ class Census:
             for stat in members
             if proc.runs_for(stat.pid, proc.trusted_users())
             and identity.variable(stat.pid, TAG) == tunnel_hash
+            and not identity.is_of_another(stat.pid, self.state_file)
         ]
 
     def _lost(self, entry: TunnelEntry) -> list[ProcessStat]:
@@ -121,7 +122,9 @@ class Census:
         return [
             stat
             for stat, argv in self._bare
-            if identity.is_ours(entry, stat.pid, argv) and not _has_autossh(stat)
+            if identity.is_ours(entry, stat.pid, argv)
+            and not identity.is_of_another(stat.pid, self.state_file)
+            and not _has_autossh(stat)
         ]
 
 

@@ -9,6 +9,7 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import ForwardKind, Outcome, TunnelSpec
 from tunnel_tui.observe.logs import tail_lines
 from tunnel_tui.observe.reasons import find_reason
+from tunnel_tui.observe.run_start import RunStart
 from tunnel_tui.observe.runs import judge, success_lines
 from tunnel_tui.observe.tunnel_log import open_own_log, own_lines
 from tunnel_tui.settings import Settings
@@ -40,7 +41,8 @@ def fate_of(started: Launch) -> Fate:
     """Say whether the forward of a fresh start stands, by what ssh printed since."""
     output = _output(started)
     for match in reversed(_SUCCESS[started.forward.kind].findall(output)):
-        run = judge(output, success_lines(int(match), started.forward)[0], whole=True)
+        begins = RunStart(started.pid, os.getpid())
+        run = judge(output, success_lines(int(match), started.forward)[0], begins, whole=True)
         if run is not None and run.stands and proc.exists(int(match)):
             return Fate.STANDS
     return Fate.PENDING if proc.is_alive(started.pid) else Fate.FAILED

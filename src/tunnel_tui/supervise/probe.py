@@ -13,12 +13,16 @@ LOG_VERBOSE = ",".join(
         "client_loop",
         "server_alive_check",
         "sshpkt_vfatal",
+        "channel_setup_fwd_listener_tcpip",
+        "unix_listener",
         "channel_input_open_failure",
+        "ssh_packet_read_poll_seqnr",
     )
 )
-"""ssh_config(5) LogVerbose, since OpenSSH 8.5: what confirms a forward, and what ends it, each with
-the pid of that ssh in front. Not `ssh_packet_read_poll_seqnr`: a server could write with it, at
-any time and any length (SSH_MSG_DEBUG, RFC 4253, 11.3).
+"""ssh_config(5) LogVerbose, since OpenSSH 8.5: what confirms a forward, why it is refused and what
+ends it, each with the pid of that ssh in front. With the last one a server can write what it likes
+(SSH_MSG_DEBUG, RFC 4253, 11.3), and sshd says there why it forbids a forward: so a line counts only
+with the right pid (`observe.own_words`).
 """
 _TIMEOUT = 5.0
 _known: dict[str, bool] = {}

@@ -5,6 +5,8 @@ import os
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.cap import cap_log
+from tunnel_tui.observe.run_record import read_record
+from tunnel_tui.observe.run_start import RunStart
 from tunnel_tui.observe.statefile import StateFile
 from tunnel_tui.settings import LOG_CAP, Settings
 from tunnel_tui.supervise.family import registered
@@ -28,7 +30,9 @@ def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[
             continue
         for name in names:
             try:
-                if cap_log(os.path.join(place, name), limit):
+                record = read_record(settings, name[len("tunnel-") : -len(".log")])
+                begins = RunStart(record.pid, record.starter) if record else RunStart()
+                if cap_log(os.path.join(place, name), limit, begins):
                     capped.append(name)
             except (TunnelTuiError, OSError) as error:
                 failures.append(f"{name}: {error}")

@@ -60,7 +60,9 @@ def _broken(snapshot: Snapshot, broken: Config, dot: str) -> Notice | None:
     if not broken.text_digest:
         if not snapshot.statuses:
             return None
-        what = clean(broken.problems[0].message) if broken.problems else "cannot be read"
+        # What stands behind a colon is for the list of mistakes, which has the room.
+        what = clean(broken.problems[0].message.partition(":")[0]) if broken.problems else ""
+        what = what or "cannot be read"
         text = f"config: {what} {dot} the last good one holds"
         return Notice(text, f"config: {what}", Tone.WARNING, "screen.plan")
     fatal = [problem for problem in broken.problems if problem.fatal]

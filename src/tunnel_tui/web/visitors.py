@@ -29,7 +29,7 @@ _MOST = 1024 * 1024
 _RECEIVE_BUFFER = 32 * 1024
 """Bytes for SO_RCVBUF, which the kernel doubles: nobody has more to say to us at a time."""
 _AT_ONCE = 32
-_REST = 0.2
+_REST = 0.05
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _LIMITS: dict[str, Any] = {
     "keepalive_timeout": KEEP_ALIVE,
@@ -172,7 +172,9 @@ class Reception:
         self._server = server
         self._complain = complain
         self._loop = asyncio.get_running_loop()
-        self._crowd = Crowd(most_strangers())
+        most = most_strangers()
+        self._crowd = Crowd(most)
+        self._at_once = min(_AT_ONCE, most)  # before any has gone, that many more are there
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._arriving: set[asyncio.Task[None]] = set()
 
@@ -194,7 +196,7 @@ class Reception:
         self._timers["sweep"] = self._loop.call_later(1.0, self._sweep)
 
     def _accept(self) -> None:
-        for _ in range(_AT_ONCE):  # then it is the turn of those who are there
+        for _ in range(self._at_once):  # then it is the turn of those who are there
             try:
                 connection, _ = self._listener.accept()
             except OSError as error:
