@@ -10,6 +10,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -308,7 +309,7 @@ def play(who: str, seconds: float, seed: int, directory: Path) -> tuple[str, lis
             account = Account(owner if who == "user" else None, product, shared, keys)
             if dice.random() < 0.5:  # who came first owns the places
                 account.log_dir.mkdir()
-                account.log_dir.chmod(0o777)
+                account.log_dir.chmod(0o1777)  # another mode is refused
                 account.state_file.touch()
                 account.state_file.chmod(0o666)
                 for path in (account.log_dir, account.state_file):
@@ -361,6 +362,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args()
+    # Whoever ends us early must not find users and tunnels left.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return 1 if fuzz(options.minutes * 60, options.seed) else 0
 
 

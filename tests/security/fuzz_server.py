@@ -174,7 +174,8 @@ def _meet(home: "Home", specs: list[TunnelSpec]) -> str:  # noqa: F821
             return f"{spec.name}: RUNNING"
         if status.reason and "evil.example" in status.reason.advice:
             return f"{spec.name}: {status.reason.advice}"
-        codes = (ReasonCode.PERMISSION_DENIED, ReasonCode.CONNECTION_LOST)
+        # Unknown: what is no message at all is told as ssh tells it.
+        codes = (ReasonCode.PERMISSION_DENIED, ReasonCode.CONNECTION_LOST, ReasonCode.UNKNOWN)
         if status.reason and status.reason.code not in codes:
             return f"{spec.name}: {status.reason}"
     shown = home.cli("status", "--long").stdout

@@ -397,6 +397,10 @@ def end(pid: int) -> None:
         time.sleep(0.05)
 
 
+def give_up(number: int, frame: object) -> None:
+    raise TimeoutError(number, "it took too long")
+
+
 def remove(path: str) -> None:
     try:
         os.rmdir(path)
@@ -424,6 +428,7 @@ TRICKS = (
 def main() -> None:
     os.umask(0)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    signal.signal(signal.SIGALRM, give_up)
     hands = Hands(json.loads(sys.stdin.readline()))
     print("ready", flush=True)
     for line in sys.stdin:
@@ -433,12 +438,14 @@ def main() -> None:
         hands.release(asked["trick"] == "release")
         done = ""
         try:
+            signal.alarm(2)  # a FIFO of ours may hold us up, too
             if asked["trick"] != "release":
                 done = getattr(hands, asked["trick"])()
         except OSError as error:
             done = f"could not: {error.strerror}"
         except ValueError as error:
             done = f"could not: {error}"
+        signal.alarm(0)
         print(json.dumps({"done": done}), flush=True)
     hands.release(True)
 

@@ -345,14 +345,13 @@ def test_a_log_directory_that_is_a_symlink_is_refused_on_every_path(
     assert secret.stat().st_mode & 0o777 == 0o755
 
 
-def test_a_squatted_log_directory_is_told_with_what_to_do(square: Lab, stranger: User) -> None:
+def test_a_squatted_log_directory_keeps_nothing_from_starting(square: Lab, stranger: User) -> None:
     spec = inward(square.echo.port, free_port())
     square.home.write_config(as_yaml(spec))
     stranger.do("import os, sys; os.mkdir(sys.argv[1], 0o755)", square.home.log_dir)
-    done = square.home.cli("start-tunnel", spec.hash)
-    assert done.returncode != 0
-    assert f"{square.home.log_dir}: it belongs to user {stranger.name}" in done.stderr
-    assert "AUTOSSH_LOG_DIR" in done.stderr
+    assert start_tunnel(square.home.settings, spec, wait=10).verb == "started"
+    assert os.listdir(square.home.log_dir) == []
+    assert "Entering interactive session" in square.home.cli("logs", spec.hash).stdout
 
 
 def test_a_stranger_who_owns_the_state_file_keeps_nothing_from_being_stopped(

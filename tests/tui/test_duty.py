@@ -16,8 +16,8 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.monitor.monitor import Snapshot
 from tunnel_tui.supervise.process.watcher_lock import WatchLock
 from tunnel_tui.supervise.watch.watcher import watcher_state
-from tunnel_tui.tui.engine.background_watcher import OWN
 from tunnel_tui.tui.engine import background_watcher
+from tunnel_tui.tui.engine.background_watcher import OWN
 from tunnel_tui.tui.engine.live_engine import LiveEngine
 from tunnel_tui.tui.shell import app as app_module
 

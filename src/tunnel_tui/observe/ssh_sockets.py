@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Forward, Traffic
-from tunnel_tui.system.proc import descendants
+from tunnel_tui.system.proc import descendants, hides_descriptors, trusted_users
 
 if TYPE_CHECKING:
     from tunnel_tui.system.sockets import TcpSocket
@@ -92,13 +92,14 @@ def find_listener(pid: int, forward: Forward, sockets: Sockets) -> int:
     """Find the inode of a socket with which ssh `pid` itself listens where `-L` begins; 0: none.
 
     ssh listens only once it is logged in, so this proves the login as well. Where its
-    descriptors may not be read (root's ssh), a listener of root's on that port is taken for it.
+    descriptors may not be read, a listener of ours or root's on that port is taken for it.
     """
     inodes: Iterable[int] = socket_descriptors(pid)
     if forward.listener.path:
         return next((inode for inode in inodes if sockets.is_at(inode, forward.listener.path)), 0)
-    if not inodes and not os.access(f"/proc/{pid}/fd", os.R_OK):
-        inodes = [inode for inode, found in sockets.listening.items() if found.uid == 0]
+    if not inodes and hides_descriptors(pid):
+        users = trusted_users()
+        inodes = [inode for inode, found in sockets.listening.items() if found.uid in users]
     return next((inode for inode in inodes if sockets.listens(inode, forward)), 0)
 
 

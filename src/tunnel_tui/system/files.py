@@ -111,10 +111,10 @@ def make_directory(path: str, mode: int) -> None:
     """Make a directory, with its parents, and see that it has `mode` whatever the umask.
 
     One that exists is given the mode where it is ours. A private one (nothing for group and
-    others in `mode`) must be our own; a shared one may be somebody else's that has the mode.
+    others in `mode`) must be our own; a shared one may be somebody else's.
 
     Raises:
-        FileRefusedError: not a directory (a symlink is none), or somebody else's.
+        FileRefusedError: not a directory (a symlink is none), or a private one of somebody else's.
         OSError: not allowed, no space.
     """
     private = not mode & 0o077
@@ -131,7 +131,7 @@ def make_directory(path: str, mode: int) -> None:
     if found.st_uid == os.geteuid():
         if has != mode if private else has & mode != mode:
             _change_mode(path, mode if private else has | mode)
-    elif private or has & mode != mode:
+    elif private:
         raise _refused(path, _belongs_to(found.st_uid))
 
 

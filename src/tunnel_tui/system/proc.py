@@ -221,6 +221,20 @@ def runs_for(pid: int, uids: Container[int]) -> bool:
     return bool(ids) and all(int(uid) in uids for uid in ids)
 
 
+def hides_descriptors(pid: int) -> bool:
+    """Tell whether the descriptors of a live process may not be read (proc(5), fd).
+
+    Root's are closed to others, and those in another user namespace to everybody outside.
+    """
+    try:
+        os.readlink(f"/proc/{pid}/fd/1")
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def trusted_users() -> frozenset[int]:
     """Name the users whose processes and files may be believed: ourselves, and root."""
     return frozenset((0, os.geteuid()))

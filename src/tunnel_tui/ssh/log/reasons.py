@@ -32,6 +32,8 @@ _VERBOSE = re.compile(
     r"[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \([^)]{0,300}pid=\d{1,9}\): "
 )
 """What LogVerbose puts in front of a message of the functions that it names (see `probe`)."""
+_QUOTING = re.compile(r"Received disconnect from |\S{1,300}: Permission denied \(")
+"""So begin the lines that end in a server's own words."""
 _EXIT_STATUS = re.compile(r"ssh exited (?:prematurely )?with (?:error )?status (\d+)")
 _EXIT_SIGNAL = re.compile(r"ssh exited on signal (\d+)")
 ENDED = ("ssh exited", "; autossh exiting", "received signal to exit")
@@ -247,12 +249,18 @@ def _best_match(
             if not any(word in line for word in pattern.words):
                 continue
             match = compiled(pattern.expression).search(line)
-            if match is not None:
+            if match is not None and not _is_quote(match, pattern):
                 weight = (pattern.rank, -number)
                 if best is None or weight > best[0]:
                     best = weight, pattern, match
                 break
     return None if best is None else best[1:]
+
+
+def _is_quote(match: re.Match[str], pattern: Pattern) -> bool:
+    """Tell whether a match lies within a server's last words; one such remark has a meaning."""
+    said_by_server = match.start() > 0 and _QUOTING.match(match.string) is not None
+    return said_by_server and pattern.code is not ReasonCode.TOO_MANY_FAILURES
 
 
 def _make(

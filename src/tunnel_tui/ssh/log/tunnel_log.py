@@ -13,6 +13,7 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.log.own_words import own_words
 from tunnel_tui.ssh.marks import STREAM
 from tunnel_tui.state.run_record import read_record, starter_of
+from tunnel_tui.system import proc
 from tunnel_tui.system.proc import trusted_users
 
 
@@ -38,7 +39,7 @@ def open_own_log(settings: Settings, tunnel_hash: str, pid: int = 0) -> int | No
         tunnel_hash: of the tunnel.
         pid: a live process that was proven to be the tunnel's; 0: there is none.
     """
-    if pid and os.access(f"/proc/{pid}/fd", os.R_OK):  # root's is closed to others (proc(5))
+    if pid and proc.is_alive(pid) and not proc.hides_descriptors(pid):
         return _open_held(settings, tunnel_hash, pid)
     fd = open_for_reading(log_path(settings, tunnel_hash))
     if fd is None:

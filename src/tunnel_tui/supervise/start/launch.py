@@ -200,7 +200,7 @@ def make_log_directory(settings: Settings) -> None:
     """Make the directory of the logs.
 
     Raises:
-        FileRefusedError: it is a symlink, or somebody else's who keeps others out.
+        FileRefusedError: it is a symlink, or something else that is no directory.
         OSError: it cannot be made.
     """
     try:
@@ -243,7 +243,8 @@ def note(settings: Settings, tunnel_hash: str, text: str) -> None:
 def open_log(settings: Settings, tunnel_hash: str) -> tuple[str, int]:
     """Open a tunnel's log for appending, creating it; return its path and a descriptor.
 
-    Where another user has put something under its name, it is in our own directory.
+    It is in our own directory where the shared one, or what stands there under its name, is
+    another user's.
 
     Raises:
         FileRefusedError: it is a symlink, no regular file, or root's.
@@ -252,7 +253,8 @@ def open_log(settings: Settings, tunnel_hash: str) -> tuple[str, int]:
     path = settings.log_file(tunnel_hash)
     try:
         try:
-            return path, files.open_log(path)
+            if not is_strangers(settings.log_dir):
+                return path, files.open_log(path)
         except FileRefusedError:
             if not is_strangers(path):
                 raise
