@@ -21,7 +21,7 @@ PATIENCE = 10.0
 """Seconds from the connection to the key."""
 KEEP_ALIVE = 60.0
 """Seconds that a connection with a key may be idle."""
-MOST_STRANGERS = 128
+MOST_STRANGERS = 96
 """Connections that have shown no key: each may cost 100 kB."""
 _LARGEST_HEAD = 32 * 1024
 _MOST = 1024 * 1024
