@@ -125,7 +125,7 @@ def test_list_json(home: Home):
 def test_parse(home: Home):
     home.write_config(GOOD)
     lines = home.cli("parse").stdout.splitlines()
-    assert lines[0] == "Parsed Configuration"
+    assert lines[0] == "Parsed ConfigFile"
     assert lines[2].split("\t") == [
         "user@jumphost.example.com",
         "22",

@@ -70,10 +70,12 @@ class Runner:
         self.state = StateFile.of(self.settings)
         make_directory(self.settings.log_dir, 0o777)
 
-    def command(self, spec: TunnelSpec, *extra: str, speaks: bool = True, tag: bool = True):  # type: ignore[no-untyped-def]
+    def command(
+        self, spec: TunnelSpec, *extra: str, logs_forward_state: bool = True, tag: bool = True
+    ):  # type: ignore[no-untyped-def]
         forward = spec.forward()
         options = list(OPTIONS)
-        if speaks:
+        if logs_forward_state:
             options.append(LOG_VERBOSE)
             extra = ("-E", OWN_LOG, *extra)
         if tag:
@@ -96,7 +98,7 @@ class Runner:
         spec: TunnelSpec,
         *extra: str,
         program: str = "autossh",
-        speaks: bool = True,
+        logs_forward_state: bool = True,
         tag: bool = True,
         gate: str | None = None,
         register: bool = True,
@@ -104,16 +106,16 @@ class Runner:
         found = find_program(program, self.lab.home.variables)
         assert found
         argv = [found, *(["-M", "0"] if program == "autossh" else [])]
-        argv += self.command(spec, *extra, speaks=speaks, tag=tag)
+        argv += self.command(spec, *extra, logs_forward_state=logs_forward_state, tag=tag)
         log = self.settings.log_file(spec.hash)
         environment = dict(self.lab.home.variables)
-        if speaks:
+        if logs_forward_state:
             environment |= {"AUTOSSH_LOGFILE": OWN_LOG, "AUTOSSH_LOGLEVEL": "6"}
             environment["AUTOSSH_POLL"] = "30"
         if gate is not None:
             environment["AUTOSSH_GATETIME"] = gate
         fd = open_log(log)
-        if speaks:
+        if logs_forward_state:
             os.write(fd, b"2026/11/22 14:02:07 tunnel-tui[%d]: starting t\n" % os.getpid())
         pid = spawn(argv, environment, fd)
         os.close(fd)
@@ -333,11 +335,11 @@ def test_tunnels_of_the_shell_scripts(runner: Runner, tag: bool) -> None:
     """No success line and not always a tag: -L by its listener, -R not confirmed."""
     port = free_port()
     spec = local_spec(runner, port)
-    runner.start(spec, speaks=False, tag=tag)
+    runner.start(spec, logs_forward_state=False, tag=tag)
     assert runner.wait(spec, State.RUNNING).confirmed
     assert passes(port)
     spec = remote_spec(runner, free_port())
-    runner.start(spec, speaks=False, tag=tag)
+    runner.start(spec, logs_forward_state=False, tag=tag)
     assert not runner.wait(spec, State.RUNNING).confirmed
 
 
@@ -478,9 +480,9 @@ def test_a_server_that_refuses_the_forward_is_found_out_by_the_first_connection(
 
 def test_socket_paths_can_be_forwarded(runner: Runner) -> None:
     path = str(runner.lab.home.path / "s.sock")
-    for speaks in (True, False):
-        spec = make_spec(str(runner.lab.echo.port), path, name=f"s{speaks}")
-        pid = runner.start(spec, speaks=speaks)
+    for logs_forward_state in (True, False):
+        spec = make_spec(str(runner.lab.echo.port), path, name=f"s{logs_forward_state}")
+        pid = runner.start(spec, logs_forward_state=logs_forward_state)
         assert runner.wait(spec, State.RUNNING).confirmed
         os.kill(pid, signal.SIGTERM)
         runner.wait(spec, State.DEAD)
@@ -493,7 +495,7 @@ def test_socket_paths_can_be_forwarded(runner: Runner) -> None:
 def test_interactive_master_is_running_while_it_listens(runner: Runner) -> None:
     port = free_port()
     spec = local_spec(runner, port, interactive=True)
-    pid = runner.start(spec, program="ssh", speaks=False)
+    pid = runner.start(spec, program="ssh", logs_forward_state=False)
     assert runner.wait(spec, State.RUNNING).pid == pid
     os.kill(pid, signal.SIGKILL)
     assert runner.wait(spec, State.DEAD).reason is not None

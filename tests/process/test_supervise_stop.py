@@ -26,8 +26,8 @@ from tunnel_tui.supervise.actions.lifecycle import (
     stop_tunnels,
 )
 from tunnel_tui.supervise.process import terminate
-from tunnel_tui.supervise.process.process_tree import Census
-from tunnel_tui.supervise.process.watcher_lock import WatchLock
+from tunnel_tui.supervise.process.process_tree import ProcessTable
+from tunnel_tui.supervise.process.watcher_lock import WatcherLock
 
 pytestmark = pytest.mark.process
 
@@ -305,14 +305,14 @@ def test_cleanup_leaves_live_tunnels_alone_and_is_silent_about_them(lab: Lab) ->
 def test_cleanup_looks_at_all_processes_as_often_for_many_tunnels_as_for_one(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[Census] = []
+    looks: list[ProcessTable] = []
 
-    class Counted(Census):
+    class Counted(ProcessTable):
         def __init__(self, settings: Settings) -> None:
             super().__init__(settings)
             looks.append(self)
 
-    monkeypatch.setattr(cleanup, "Census", Counted)
+    monkeypatch.setattr(cleanup, "ProcessTable", Counted)
     specs = [inward(lab.echo.port, free_port(), name=f"web-{number}") for number in range(4)]
     counts = []
     for spec in specs:
@@ -329,7 +329,7 @@ def test_cleanup_leaves_to_a_watcher_what_it_starts_again(lab: Lab) -> None:
     for tunnel in (spec, unwanted):
         _kill(_start(lab, tunnel))
     settings = lab.home.settings
-    lock = WatchLock(settings, "daemon")
+    lock = WatcherLock(settings, "daemon")
     lock.take()
     try:
         told = [

@@ -17,7 +17,7 @@ from tests.support.tunnels import as_yaml, inward, outward, state_of
 from tests.support.waiting import wait_until
 from tunnel_tui.model import State
 from tunnel_tui.supervise.actions.lifecycle import start_tunnel
-from tunnel_tui.supervise.watch.event_log import WatchLog
+from tunnel_tui.supervise.watch.event_log import EventLog
 from tunnel_tui.supervise.watch.watcher import Begin, Watcher, watcher_state
 
 pytestmark = pytest.mark.process
@@ -200,7 +200,7 @@ def test_the_app_may_watch_in_a_thread(lab: Lab) -> None:
     first, second = (inward(lab.echo.port, free_port(), name=name) for name in ("a", "b"))
     lab.home.write_config(as_yaml(first))
     said: list[str] = []
-    watcher = Watcher(lab.home.settings, WatchLog(said.append), begin=Begin.ADOPT)
+    watcher = Watcher(lab.home.settings, EventLog(said.append), begin=Begin.ADOPT)
     watcher.start()
     try:
         assert watcher_state(lab.home.settings).description == f"app (pid {os.getpid()})"

@@ -362,11 +362,11 @@ HOSTS = [
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_host_that_is_not_ours_to_the_last_character_is_refused(host: str) -> None:
-    from tunnel_tui.web.access import Door
+    from tunnel_tui.web.access import AuthMiddleware
     from tunnel_tui.web.names import parse_host
     from tunnel_tui.web.options import load_options
 
-    door = Door(load_options({"API_KEY": KEY}), None)  # type: ignore[arg-type]
+    door = AuthMiddleware(load_options({"API_KEY": KEY}), None)  # type: ignore[arg-type]
     found = parse_host(host.format(port=8080))
     assert found is None or not door._is_ours(found.host)
 

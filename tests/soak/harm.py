@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from os import kill
 from typing import NamedTuple
 
-from tests.soak.kernel import Census, Kernel, Seen
+from tests.soak.kernel import Kernel, ProcessTable, Seen
 from tests.soak.model import Model, Tunnel, Wish
 from tests.soak.people import App, Watch
 from tests.soak.place import NAMES, Place
@@ -61,7 +61,7 @@ class Harm:
         able = [tunnel for tunnel in self.model.quiet() if tunnel.wish is wish]
         return self.dice.sample(able, min(len(able), self.dice.randint(1, most)))
 
-    def look(self) -> Census:
+    def look(self) -> ProcessTable:
         """The processes of this moment."""
         return self._kernel.look()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.soak.clock import stamp
-from tests.soak.kernel import Census, Kernel
+from tests.soak.kernel import Kernel, ProcessTable
 from tests.soak.model import FROZEN, Model, Tunnel, Wish
 from tests.soak.people import Screen, Watch
 from tests.soak.place import Place
@@ -41,7 +41,7 @@ class Judge:
         self.checks = 0
         self.noticed = self.frozen = self.recovered = 0.0
         self.statuses: dict[str, TunnelStatus] = {}
-        self.census = Census(())
+        self.census = ProcessTable(())
         self._place, self._model, self._prober, self._seed = place, model, prober, seed
         self._observer = Observer(place.settings)
         self._kernel = Kernel(place.home.path)

@@ -25,7 +25,7 @@ class Seen(NamedTuple):
     master: bool
 
 
-class Census(NamedTuple):
+class ProcessTable(NamedTuple):
     """All live ssh and autossh of this home."""
 
     processes: tuple[Seen, ...]
@@ -64,11 +64,11 @@ class Kernel:
         self._strangers: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def look(self) -> Census:
+    def look(self) -> ProcessTable:
         with self._lock:
             return self._look()
 
-    def _look(self) -> Census:
+    def _look(self) -> ProcessTable:
         found, known, strangers = [], {}, {}
         now = time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS
         for name in os.listdir("/proc"):
@@ -94,7 +94,7 @@ class Kernel:
                 # Old enough not to be on its way to become one of ours.
                 strangers[name] = _UNSEEN
         self._known, self._strangers = known, strangers
-        return Census(tuple(found))
+        return ProcessTable(tuple(found))
 
     def _prove(self, name: str) -> tuple[bool, str, bool] | None:
         try:

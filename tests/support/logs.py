@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from tunnel_tui.settings import Settings
-from tunnel_tui.ssh.log.forward_state import RunReader
+from tunnel_tui.ssh.log.forward_state import ForwardStateReader
 
 NAME = "tunnel-x.log"
 
 
-def reader_of(log: Path) -> RunReader:
+def reader_of(log: Path) -> ForwardStateReader:
     """Make a reader of a log with the name NAME, in a directory of its own."""
     assert log.name == NAME
     place = str(log.parent)
-    return RunReader(Settings("", "", "", place, f"{place}/data", ""), "x")
+    return ForwardStateReader(Settings("", "", "", place, f"{place}/data", ""), "x")

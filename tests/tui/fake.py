@@ -24,7 +24,7 @@ from tunnel_tui.model import (
 )
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.host_keys import ChangedKey
-from tunnel_tui.supervise.info.tunnel_details import Particulars
+from tunnel_tui.supervise.info.tunnel_details import TunnelDetails
 from tunnel_tui.supervise.monitor.monitor import Change, Snapshot
 from tunnel_tui.tui.engine.engine import Progress
 
@@ -189,7 +189,7 @@ class FakeEngine:
         self.gate: threading.Event | None = None
         self.lock = threading.Lock()
         self.pokes = 0
-        self.more: dict[str, Particulars] = {}
+        self.more: dict[str, TunnelDetails] = {}
         self.closed = False
         self._on_snapshot: Callable[[Snapshot], None] | None = None
 
@@ -298,8 +298,8 @@ class FakeEngine:
             Layer("round trip", True if up else None, "41 ms" if up else ""),
         ]
 
-    def particulars(self, status: TunnelStatus) -> Particulars:
-        return self.more.get(status.spec.name, Particulars())
+    def particulars(self, status: TunnelStatus) -> TunnelDetails:
+        return self.more.get(status.spec.name, TunnelDetails())
 
     def forget_key(self, key: ChangedKey) -> Outcome:
         self.calls.append(("forget_key", key.name))

@@ -10,7 +10,7 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import DirectionMode, Layer, Reason, ReasonCode, State, Traffic, TunnelStatus
 from tunnel_tui.ssh.host_keys import ChangedKey, forget_key
 from tunnel_tui.state.history import Record, Summary
-from tunnel_tui.supervise.info.tunnel_details import Particulars, config_lines
+from tunnel_tui.supervise.info.tunnel_details import TunnelDetails, config_lines
 from tunnel_tui.tui.details.details_text import climb, reach
 from tunnel_tui.tui.details.host_key import AcceptKey
 from tunnel_tui.tui.format.glyphs import UNICODE
@@ -112,7 +112,7 @@ def test_the_past_is_bounded_and_of_one_connection() -> None:
     assert rows.past(spec("a").hash).received == ()
 
 
-def engine_with(more: Particulars) -> FakeEngine:
+def engine_with(more: TunnelDetails) -> FakeEngine:
     engine = FakeEngine(showcase(NOW))
     engine.more["db-replica"] = more
     return engine
@@ -121,7 +121,7 @@ def engine_with(more: Particulars) -> FakeEngine:
 async def test_history_and_configuration_are_shown() -> None:
     now = time.time()
     record = Record(now - 60, "h", "db-replica", "DEAD", 7, "refused", "connection [refused]")
-    more = Particulars(
+    more = TunnelDetails(
         ((41, "  - name: db-replica"), (42, "    remote_port: 5432")),
         (record, record._replace(time=now - 90, state="RUNNING", text="")),
         Summary(0.984, 2, record),
@@ -135,7 +135,7 @@ async def test_history_and_configuration_are_shown() -> None:
 
 
 async def test_a_changed_key_is_accepted_only_by_its_name() -> None:
-    engine = engine_with(Particulars(key=KEY))
+    engine = engine_with(TunnelDetails(key=KEY))
     async with opened(engine) as (app, pilot):
         await pilot.press("K")
         await until(pilot, lambda: line_with(app, "known key", "SHA256:old"))
@@ -152,7 +152,7 @@ async def test_a_changed_key_is_accepted_only_by_its_name() -> None:
 
 
 async def test_a_jump_hosts_key_is_named_as_such() -> None:
-    async with opened(engine_with(Particulars(key=KEY._replace(hop=True)))) as (app, pilot):
+    async with opened(engine_with(TunnelDetails(key=KEY._replace(hop=True)))) as (app, pilot):
         await pilot.press("K")
         await until(pilot, lambda: line_with(app, "accept", "jump host [bastion.lab]:2222: K"))
         await pilot.press("K")
@@ -160,7 +160,7 @@ async def test_a_jump_hosts_key_is_named_as_such() -> None:
 
 
 async def test_a_key_in_the_persons_own_file_is_left_to_them() -> None:
-    engine = engine_with(Particulars(key=KEY._replace(ours=False, file="/home/me/known_hosts")))
+    engine = engine_with(TunnelDetails(key=KEY._replace(ours=False, file="/home/me/known_hosts")))
     async with opened(engine) as (app, pilot):
         await pilot.press("K")
         await until(pilot, lambda: line_with(app, "ssh-keygen -R '[bastion.lab]:2222'"))
@@ -186,7 +186,7 @@ async def test_traffic_is_drawn() -> None:
 
 @pytest.mark.parametrize("size", [(20, 5), (60, 16), (80, 24), (250, 70)])
 async def test_details_at_every_size(size: tuple[int, int]) -> None:
-    async with opened(engine_with(Particulars(key=KEY)), size) as (app, pilot):
+    async with opened(engine_with(TunnelDetails(key=KEY)), size) as (app, pilot):
         await pilot.press("d", "z")
         assert KEY_CHANGED.text
         assert len(text_of(app)) == size[1]

@@ -14,7 +14,7 @@ from tests.tui.support import opened, text_of, until
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.monitor.monitor import Snapshot
-from tunnel_tui.supervise.process.watcher_lock import WatchLock
+from tunnel_tui.supervise.process.watcher_lock import WatcherLock
 from tunnel_tui.supervise.watch.watcher import watcher_state
 from tunnel_tui.tui.engine import background_watcher
 from tunnel_tui.tui.engine.background_watcher import OWN
@@ -81,7 +81,7 @@ def test_a_removed_tunnel_is_taken_out_by_itself(tmp_path: Path, open_engine: En
 
 def test_another_watcher_is_left_alone_until_it_goes(tmp_path: Path, open_engine: Engines) -> None:
     settings = settle(tmp_path)
-    other = WatchLock(settings, "daemon")
+    other = WatcherLock(settings, "daemon")
     other.take()
     _, seen = open_engine(settings)
     wait(lambda: seen, "the first look")

@@ -24,7 +24,7 @@ from tunnel_tui.supervise.login.sibling_policy import (
     remember_siblings,
     siblings_after_login,
 )
-from tunnel_tui.tui.login.offer_siblings import Offer
+from tunnel_tui.tui.login.offer_siblings import OfferSiblings
 from tunnel_tui.tui.login.session import LoginSession
 from tunnel_tui.tui.login.terminal_view import TerminalView
 from tunnel_tui.tui.shell.app import TunnelApp
@@ -88,7 +88,7 @@ async def test_a_login_from_the_key_to_the_badge(engine: LoginEngine) -> None:
         await type_line(app, pilot, "open")
         await until(pilot, shows(app, "Verification code:"))
         await type_line(app, pilot, "123456")
-        await until(pilot, lambda: isinstance(app.screen, Offer), "the offer")
+        await until(pilot, lambda: isinstance(app.screen, OfferSiblings), "the offer")
         assert any("hpc-login is up" in note for note in notes(app))
         assert not engine.locked
         assert any("1 more tunnel through hpc.uni: bring it up?" in row for row in text_of(app))
@@ -107,7 +107,7 @@ async def test_always_and_never_are_obeyed(engine: LoginEngine) -> None:
         await type_line(app, pilot, "open")
         await until(pilot, shows(app, "Verification code:"))
         await type_line(app, pilot, "123456")
-        await until(pilot, lambda: isinstance(app.screen, Offer), "the offer")
+        await until(pilot, lambda: isinstance(app.screen, OfferSiblings), "the offer")
         await pilot.press("a")
         await until(pilot, lambda: ("attach", "hpc-files") in engine.calls)
         assert siblings_after_login(engine.settings) is Siblings.ALWAYS
@@ -136,7 +136,7 @@ async def test_a_failure_keeps_the_text_and_says_what_to_do(engine: LoginEngine)
         await type_line(app, pilot, "open")
         await until(pilot, shows(app, "Verification code:"))
         await type_line(app, pilot, "123456")
-        await until(pilot, lambda: isinstance(app.screen, Offer), "the offer")
+        await until(pilot, lambda: isinstance(app.screen, OfferSiblings), "the offer")
         await pilot.press("n")
         await until(pilot, lambda: line_with(app, "RUNNING", "hpc-login"))
         assert "permission denied" not in "\n".join(text_of(app))
@@ -350,7 +350,7 @@ async def test_all_hosts_one_after_the_other(tmp_path: Path) -> None:
             await type_line(app, pilot, "123456")
             await until(pilot, lambda host=host: host in engine.logged_in)
         await until(pilot, lambda: sum("RUNNING" in line for line in text_of(app)) >= 3)
-        assert not isinstance(app.screen, Offer)
+        assert not isinstance(app.screen, OfferSiblings)
 
 
 async def test_quitting_ends_the_prompt(engine: LoginEngine) -> None:

@@ -7,7 +7,7 @@ from tunnel_tui.config.load import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import Problem, State, Traffic, TunnelEntry, TunnelStatus
 from tunnel_tui.supervise.monitor.monitor import Change
-from tunnel_tui.tui.engine.snapshot_inbox import Inbox, Pace
+from tunnel_tui.tui.engine.snapshot_inbox import Inbox, RateLimit
 from tunnel_tui.tui.format.glyphs import ASCII, UNICODE
 from tunnel_tui.tui.format.line import spans_width
 from tunnel_tui.tui.format.text import Ends, width_of
@@ -270,7 +270,7 @@ def test_plan_in_words() -> None:
 
 
 def test_a_single_change_is_shown_at_once_and_a_stream_in_steps() -> None:
-    pace = Pace()
+    pace = RateLimit()
     assert all(pace.wait(second * 1.0) == 0 for second in range(20))
     shown, now, due = 0, 100.0, 0.0
     while now < 110:

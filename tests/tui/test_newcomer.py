@@ -12,7 +12,7 @@ from tunnel_tui.model import Outcome, Reason, State, TunnelStatus
 from tunnel_tui.ssh.log.line_class import is_noise, strip_debug
 from tunnel_tui.supervise.monitor.monitor import Change
 from tunnel_tui.tui.config.plan import APPLY
-from tunnel_tui.tui.log.reader import LogReader, Told
+from tunnel_tui.tui.log.reader import LogChange, LogReader
 from tunnel_tui.tui.notify.death_toasts import Announcer
 from tunnel_tui.tui.notify.toasts import list_failures, shorten
 from tunnel_tui.tui.shell.footer_keys import KEYS, Place, keys_of_many, keys_of_row
@@ -171,7 +171,7 @@ def test_noise_of_ssh_is_not_shown() -> None:
     assert strip_debug("2026/11/22 14:02:01 autossh[2]: x") == "2026/11/22 14:02:01 autossh[2]: x"
     got: list[list[str]] = []
     reader = LogReader(lambda _: None, lambda _k, _t, lines: got.append(lines))  # type: ignore[arg-type,return-value]
-    reader._hand_over("k", Told.GAINED, [NOISE, "told"])
+    reader._hand_over("k", LogChange.GAINED, [NOISE, "told"])
     assert got == [["told"]]
 
 

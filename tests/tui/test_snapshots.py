@@ -11,7 +11,7 @@ from tests.tui.fake import LOG, FakeEngine, showcase
 from tests.tui.support import ENVIRONMENT, text_of
 from tunnel_tui.ssh.host_keys import ChangedKey
 from tunnel_tui.state.history import Record, Summary
-from tunnel_tui.supervise.info.tunnel_details import Particulars
+from tunnel_tui.supervise.info.tunnel_details import TunnelDetails
 from tunnel_tui.tui.shell.app import TunnelApp
 
 NOW = 1_800_000_000.0
@@ -48,7 +48,7 @@ def make_app(look: str = "true") -> TunnelApp:
     engine = FakeEngine(showcase(NOW))
     engine.logs[engine.statuses[2].spec.hash] = LOG
     dead = Record(NOW - 40, "h", "db-replica", "DEAD", 200, "host-key-changed", "host key changed")
-    engine.more["db-replica"] = Particulars(
+    engine.more["db-replica"] = TunnelDetails(
         ((41, "  - name: db-replica"), (42, "    remote_port: 5432"), (43, "    local_port: 5433")),
         (dead, dead._replace(time=NOW - 7000, state="RUNNING", text="")),
         Summary(0.984, 2, dead),

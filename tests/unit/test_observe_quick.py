@@ -11,7 +11,7 @@ from tests.support.logs import NAME, reader_of
 from tunnel_tui.config.parse import parse_config
 from tunnel_tui.model import DirectionMode, TunnelEntry, TunnelSpec
 from tunnel_tui.observe import fast_path
-from tunnel_tui.observe.identity import is_ours, speaks
+from tunnel_tui.observe.identity import is_ours, logs_forward_state
 from tunnel_tui.settings import load_settings
 from tunnel_tui.ssh import features
 from tunnel_tui.ssh.command import build_command
@@ -48,7 +48,7 @@ def test_what_we_start_is_recognised(
     words = argv(spec, tmp_path, monkeypatch)
     assert carried(words, spec) == spec.forward()
     assert is_ours(TunnelEntry.of(spec, 2), 2, words)
-    assert speaks(words)
+    assert logs_forward_state(words)
 
 
 def test_whatever_is_different_goes_the_long_way(
@@ -138,7 +138,7 @@ def test_the_end_of_a_log_says_what_all_of_it_says(lines: list[str], tmp_path: P
     believing = reader_of(file)
     tail = believing.look(0)
     assert tail is not None
-    believing.believe(tail, 77, forward)
+    believing.prime(tail, 77, forward)
     quickly = believing.read(77, forward, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forward_state, "judge", lambda *_, **__: None)

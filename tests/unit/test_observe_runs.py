@@ -9,9 +9,9 @@ import pytest
 from tests.support.logs import NAME, reader_of
 from tunnel_tui.model import Direction, Forward, ReasonCode, TunnelSpec, tunnel_hash
 from tunnel_tui.model import TunnelEntry as Entry
-from tunnel_tui.observe.identity import is_ours, program, speaks, tag_of
+from tunnel_tui.observe.identity import is_ours, logs_forward_state, program, tag_of
 from tunnel_tui.ssh.log.attempts import tell
-from tunnel_tui.ssh.log.forward_state import BLOCK, Run
+from tunnel_tui.ssh.log.forward_state import BLOCK, ForwardState
 from tunnel_tui.ssh.log.reasons import find_reason
 from tunnel_tui.state.history import LIMIT, History, Record
 
@@ -202,9 +202,9 @@ def test_the_success_line_may_be_in_the_old_copy(log: Path) -> None:
 def test_an_old_copy_of_another_run_says_nothing_of_an_emptied_log(log: Path) -> None:
     Path(f"{log}.1").write_text(OURS + started(13) + ENTERED.format(49) + ended() + started(14))
     log.write_text("")
-    assert reader_of(log).read(50, LOCAL, 0) == Run()
+    assert reader_of(log).read(50, LOCAL, 0) == ForwardState()
     log.write_text("debug1: something that ssh said later\n")
-    assert reader_of(log).read(50, LOCAL, 0) == Run()
+    assert reader_of(log).read(50, LOCAL, 0) == ForwardState()
 
 
 def test_the_story_of_a_tunnel_that_fell() -> None:
@@ -299,8 +299,8 @@ def test_words_on_a_command_line() -> None:
     assert program(("python3", "/opt/ssh")) == "ssh"
     assert program(("sshd: u@h",)) == ""
     verbose = "LogVerbose=*:ssh_confirm_remote_forward():*,*:client_loop():*"
-    assert speaks(("ssh", "-o", verbose))
-    assert not speaks(("ssh", "-o", "LogVerbose=*", "client_loop"))
+    assert logs_forward_state(("ssh", "-o", verbose))
+    assert not logs_forward_state(("ssh", "-o", "LogVerbose=*", "client_loop"))
 
 
 def record(time: float, state: str, pid: int | None = 1, reason: str = "") -> Record:

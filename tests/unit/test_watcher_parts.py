@@ -17,17 +17,17 @@ from tunnel_tui.errors import StateFileError
 from tunnel_tui.model import DirectionMode, Outcome, Reason, ReasonCode, State, TunnelStatus
 from tunnel_tui.settings import load_settings
 from tunnel_tui.state.history import History, Record
-from tunnel_tui.supervise.monitor.config_file import Configuration, trace
+from tunnel_tui.supervise.monitor.config_file import ConfigFile, trace
 from tunnel_tui.supervise.monitor.snapshot import Snapshot
 from tunnel_tui.supervise.monitor.stable_read import EMPTY_QUIET, QUIET, is_other, read_settled
 from tunnel_tui.supervise.process import stop_requests
 from tunnel_tui.supervise.watch import reconcile as force_module
-from tunnel_tui.supervise.watch.event_log import LONGEST, DescriptorSink, WatchLog, quote
-from tunnel_tui.supervise.watch.event_reporter import Story
-from tunnel_tui.supervise.watch.reconcile import Force
-from tunnel_tui.supervise.watch.retry import Reviver
-from tunnel_tui.supervise.watch.start_queue import Job, Starter
-from tunnel_tui.supervise.watch.wakeup import REST, SETTLE, Alarm
+from tunnel_tui.supervise.watch.event_log import LONGEST, DescriptorSink, EventLog, quote
+from tunnel_tui.supervise.watch.event_reporter import EventReporter
+from tunnel_tui.supervise.watch.reconcile import Reconciler
+from tunnel_tui.supervise.watch.retry import RetryPolicy
+from tunnel_tui.supervise.watch.start_queue import Job, StartQueue
+from tunnel_tui.supervise.watch.wakeup import REST, SETTLE, Wakeup
 from tunnel_tui.system.clock_jumps import Jumps
 from tunnel_tui.system.network_changes import Routes, _is_news
 
@@ -48,7 +48,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_stays_one_word_of_one_line(name: str) -> None:
     lines: list[str] = []
-    WatchLog(lines.append, lambda: 0.0).info("started", make_spec(1, 2, name=name), pid=7)
+    EventLog(lines.append, lambda: 0.0).info("started", make_spec(1, 2, name=name), pid=7)
     (line,) = lines
     assert "\n" not in line
     assert "\x1b" not in line
@@ -61,7 +61,7 @@ def test_every_name_stays_one_word_of_one_line(name: str) -> None:
 
 def test_values_are_left_out_or_shortened() -> None:
     lines: list[str] = []
-    WatchLog(lines.append).error("dead", reason="", pid=None, detail="x" * 5000)
+    EventLog(lines.append).error("dead", reason="", pid=None, detail="x" * 5000)
     assert "reason=" not in lines[0]
     assert "pid=" not in lines[0]
     assert len(lines[0]) < 700
@@ -180,7 +180,7 @@ def test_every_link_on_the_way_is_watched(tmp_path: Path) -> None:
     wanted = ["etc", "volume/config.yaml", "volume/..data", "volume/..1/config.yaml"]
     assert found == [str(tmp_path / name) for name in wanted]
     path = str(volume / "config.yaml")
-    configuration = Configuration(load_settings({"HOME": str(tmp_path)}, path))
+    configuration = ConfigFile(load_settings({"HOME": str(tmp_path)}, path))
     assert configuration.concerns(str(volume / "..data"))
     assert not configuration.concerns(str(volume / "else"))
     (tmp_path / "loop").symlink_to("loop")
@@ -233,10 +233,10 @@ def test_a_server_that_is_away_for_a_day_does_not_fill_the_journal(tmp_path: Pat
 
 def test_news_are_told_once() -> None:
     lines: list[str] = []
-    reviver = Reviver(lambda: 0.0)
-    story = Story(WatchLog(lines.append), reviver)
+    reviver = RetryPolicy(lambda: 0.0)
+    story = EventReporter(EventLog(lines.append), reviver)
     spec = make_spec(1, 2)
-    config = Configuration(load_settings({"HOME": "/nonexistent"})).good
+    config = ConfigFile(load_settings({"HOME": "/nonexistent"})).good
 
     def tell(state: State, code: ReasonCode | None = None, detail: str = "") -> list[str]:
         lines.clear()
@@ -272,7 +272,7 @@ def test_the_network_is_given_time_to_settle_and_not_asked_all_day(
     now, jump = [1000.0], [3600.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(Jumps, "jumped", lambda _: jump[0])
-    alarm = Alarm()
+    alarm = Wakeup()
     try:
         alarm.wait(now[0])
         assert alarm.network_news() == ""
@@ -289,7 +289,7 @@ def test_the_network_is_given_time_to_settle_and_not_asked_all_day(
 
 
 def test_a_wake_up_from_elsewhere_ends_the_wait() -> None:
-    alarm = Alarm()
+    alarm = Wakeup()
     try:
         threading.Timer(0.05, alarm.wake).start()
         began = time.monotonic()
@@ -314,9 +314,9 @@ def test_a_configuration_that_cannot_be_applied_is_tried_again(
 
     monkeypatch.setattr(force_module, "plan_changes", plan_changes)
     lines: list[str] = []
-    starter = Starter(settings, lambda job, outcome: None)
-    log = WatchLog(lines.append)
-    force = Force(settings, log, starter, Reviver(time.monotonic), lambda _: True)
+    starter = StartQueue(settings, lambda job, outcome: None)
+    log = EventLog(lines.append)
+    force = Reconciler(settings, log, starter, RetryPolicy(time.monotonic), lambda _: True)
     force.demand_all()
     for _ in range(2):
         force.enforce()
@@ -333,7 +333,9 @@ def test_a_stop_overtakes_a_start_in_the_queue(tmp_path: Path) -> None:
     settings = load_settings({"HOME": str(tmp_path)}, str(tmp_path / "config.yaml"))
     settings = settings._replace(state_file=str(tmp_path / "state"))
     said: list[tuple[str, str]] = []
-    starter = Starter(settings, lambda job, outcome: said.append((outcome.name, outcome.message)))
+    starter = StartQueue(
+        settings, lambda job, outcome: said.append((outcome.name, outcome.message))
+    )
     first, second = (make_spec(1, 2, name=name, host="-no-host") for name in ("first", "second"))
     assert starter.pause(0)
     starter.start()

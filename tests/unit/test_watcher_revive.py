@@ -13,7 +13,7 @@ from tunnel_tui.supervise.watch.retry import (
     STOOD,
     UNKNOWN_TRIES,
     Attempt,
-    Reviver,
+    RetryPolicy,
 )
 
 PERSON = (
@@ -35,7 +35,7 @@ class World:
     def __init__(self, chance: float = 1.0) -> None:
         self.now = 1000.0
         self.is_started = True  # by us, and nobody has stopped it
-        self.reviver = Reviver(lambda: self.now, lambda: chance, lambda _: self.is_started)
+        self.reviver = RetryPolicy(lambda: self.now, lambda: chance, lambda _: self.is_started)
         self.statuses: dict[str, TunnelStatus] = {}
         self.pid = 100
 

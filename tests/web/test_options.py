@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.home import Home
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.web.keys import Keys, Link, Passes, Refusals
+from tunnel_tui.web.keys import Keys, Link, LoginThrottle, SessionTokens
 from tunnel_tui.web.options import Options, load_options
 
 ROOT = Path(__file__).parents[2]
@@ -68,11 +68,11 @@ def test_the_public_address_is_an_origin() -> None:
 
 def test_a_pass_is_ours_unchanged_and_young() -> None:
     now = [1000.0]
-    passes = Passes(lambda: now[0])
+    passes = SessionTokens(lambda: now[0])
     text = passes.issue()
     assert passes.is_good(text)
     later = f"9{text}"
-    for other in ("", ".", "..", later, text[:-1], text + "0", "ä.ö.ü", Passes().issue()):
+    for other in ("", ".", "..", later, text[:-1], text + "0", "ä.ö.ü", SessionTokens().issue()):
         assert not passes.is_good(other)
     other = passes.issue()
     passes.take_back(text)
@@ -83,7 +83,7 @@ def test_a_pass_is_ours_unchanged_and_young() -> None:
 
 
 def test_passes_cost_no_memory() -> None:
-    passes = Passes()
+    passes = SessionTokens()
     for _ in range(2000):
         text = passes.issue()
     assert passes.is_good(text)
@@ -114,7 +114,7 @@ def test_every_key_opens() -> None:
 def test_refusals_are_told_once_a_minute_and_cost_no_memory() -> None:
     told: list[tuple[str, int]] = []
     now = [0.0]
-    refusals = Refusals(lambda source, _why, more: told.append((source, more)), lambda: now[0])
+    refusals = LoginThrottle(lambda source, _why, more: told.append((source, more)), lambda: now[0])
     for _ in range(1000):
         refusals.count("a", "wrong key")
     refusals.count("b", "wrong key")

@@ -27,11 +27,11 @@ def daemon(context: Context) -> int:
     from tunnel_tui import __version__
     from tunnel_tui.cli.serve_child import take_server
     from tunnel_tui.ssh.config_access import closed_files
-    from tunnel_tui.supervise.watch.event_log import DescriptorSink, WatchLog
+    from tunnel_tui.supervise.watch.event_log import DescriptorSink, EventLog
     from tunnel_tui.supervise.watch.watcher import Watcher
     from tunnel_tui.system.signal_queue import Signals
 
-    log = WatchLog(DescriptorSink(1))
+    log = EventLog(DescriptorSink(1))
     server = take_server(context.settings, os.environ, log)
     watcher = Watcher(context.settings, log, begin=_begin(context), kind="daemon")
     terminal = next((fd for fd in (0, 1, 2) if _is_terminal(fd)), None)

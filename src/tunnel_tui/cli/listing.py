@@ -29,7 +29,7 @@ def parse(context: Context) -> int:
         mode = context.settings.direction_mode
         output.json([spec_record(spec, mode) for spec in specs])
     else:
-        output.heading("Parsed Configuration")
+        output.heading("Parsed ConfigFile")
         output.lines(parse_line(spec) for spec in specs)
     return codes.FAILED if context.report_problems(warnings=False) else codes.OK
 
@@ -40,7 +40,7 @@ def config(context: Context) -> int:
     if context.arguments.flag(JSON):
         output.json(settings._asdict())
         return codes.OK
-    output.heading("Current Configuration")
+    output.heading("Current ConfigFile")
     rows = (
         ("Config File", settings.config_file),
         ("SSH Config Dir", settings.ssh_config_dir),

@@ -46,7 +46,7 @@ class Command(NamedTuple):
 GROUPS = {
     "all": "All tunnels",
     "one": "One tunnel",
-    "config": "Configuration",
+    "config": "ConfigFile",
     "more": "More",
 }
 

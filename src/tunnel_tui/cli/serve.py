@@ -36,13 +36,13 @@ def serve(context: Context) -> int:
         options = options._replace(keys=(kept_key(settings),), key_file=key_file(settings))
     # Before anything else is started: tunnels live on, and their environment can be read.
     forget_secrets(os.environ)
-    from tunnel_tui.supervise.watch.event_log import DescriptorSink, WatchLog
+    from tunnel_tui.supervise.watch.event_log import DescriptorSink, EventLog
     from tunnel_tui.web import serve as server
 
     command = [*_app_command(settings), *([READ_ONLY.long] if read_only else [])]
     # A log that is kept may be read by others: the link is for a terminal only.
     tell = context.output.write if context.output.watched else None
-    server.serve(settings, options, command, WatchLog(DescriptorSink(1)), tell)
+    server.serve(settings, options, command, EventLog(DescriptorSink(1)), tell)
     return codes.OK
 
 

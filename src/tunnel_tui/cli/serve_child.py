@@ -8,12 +8,12 @@ from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.observe.liveness import beats
+from tunnel_tui.observe.liveness import read_liveness
 from tunnel_tui.system import proc, signals, spawn
 
 if TYPE_CHECKING:
     from tunnel_tui.settings import Settings
-    from tunnel_tui.supervise.watch.event_log import WatchLog
+    from tunnel_tui.supervise.watch.event_log import EventLog
 
 ENABLE, KEY, HOST = "API_ENABLE", "API_KEY", "API_HOST"
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -37,7 +37,7 @@ class ServeChild:
     """
 
     def __init__(
-        self, argv: list[str], environment: Mapping[str, str], log: "WatchLog", output_fd: int = 1
+        self, argv: list[str], environment: Mapping[str, str], log: "EventLog", output_fd: int = 1
     ) -> None:
         self._argv = argv
         self._environment = dict(environment)
@@ -65,7 +65,7 @@ class ServeChild:
         while True:
             began = time.monotonic()
             child = self._spawn()
-            while child is not None and beats(child):
+            while child is not None and read_liveness(child):
                 signals.wait_gone((child.pid,), _LOOK)
             spawn.reap()
             if self._ending.is_set():
@@ -93,7 +93,7 @@ class ServeChild:
 
 
 def take_server(
-    settings: "Settings", environment: MutableMapping[str, str], log: "WatchLog"
+    settings: "Settings", environment: MutableMapping[str, str], log: "EventLog"
 ) -> ServeChild | None:
     """Prepare what `API_ENABLE` asks for; None: nothing, or not possible, which the log says.
 
@@ -128,7 +128,7 @@ def main() -> int:
     return run(arguments)
 
 
-def _checked(settings: "Settings", given: Mapping[str, str], log: "WatchLog") -> ServeChild | None:
+def _checked(settings: "Settings", given: Mapping[str, str], log: "EventLog") -> ServeChild | None:
     """Refuse here what the server would refuse at each of its starts."""
     from tunnel_tui.web.options import load_options
 

@@ -3,14 +3,14 @@
 Nearly all tunnels that anybody looks at are an autossh of ours with its ssh. The ssh has said in
 the log which process it is; where that very process lives as the child of the registered one, and
 the registered one runs for us with our command line, nothing else needs to be asked. Whatever is
-different in any way goes the long way (`Observer.prove`), which is slower and knows all cases.
+different in any way goes the long way (`Observer.identify`), which is slower and knows all cases.
 """
 
 import os
 
 from tunnel_tui.model import DirectionMode, Forward, TunnelEntry, TunnelSpec
-from tunnel_tui.observe.tunnel_process import Subject
-from tunnel_tui.ssh.log.forward_state import RunReader
+from tunnel_tui.observe.tunnel_process import TunnelProcess
+from tunnel_tui.ssh.log.forward_state import ForwardStateReader
 from tunnel_tui.ssh.marks import OWN_LOG, TAG_OPTION
 from tunnel_tui.system.proc import HAS_PROC, raw_command_line, read_stat, runs_for, trusted_users
 
@@ -21,8 +21,8 @@ _TAG = TAG_OPTION.encode()
 
 
 def by_word(
-    entry: TunnelEntry, spec: TunnelSpec, mode: DirectionMode, reader: RunReader
-) -> Subject | None:
+    entry: TunnelEntry, spec: TunnelSpec, mode: DirectionMode, reader: ForwardStateReader
+) -> TunnelProcess | None:
     """Prove that the entry's process is its autossh and has a living ssh; None: not like this.
 
     A child's parent lives: the kernel gives an orphan another one (wait(2)). So the registered
@@ -38,8 +38,8 @@ def by_word(
     ssh = read_stat(tail.speaker()) if tail else None
     if tail is None or ssh is None or ssh.ppid != entry.pid or ssh.state not in _RUNS:
         return None
-    reader.believe(tail, ssh.pid, forward)
-    return Subject(entry.pid, forward, ssh=ssh)
+    reader.prime(tail, ssh.pid, forward)
+    return TunnelProcess(entry.pid, forward, ssh=ssh)
 
 
 def _carried(

@@ -76,7 +76,7 @@ def tag_of(argv: Sequence[str]) -> str | None:
     return None
 
 
-def prove(entry: TunnelEntry, state_file: str) -> tuple[str, ...] | None:
+def identify(entry: TunnelEntry, state_file: str) -> tuple[str, ...] | None:
     """Return the command line of the process that `entry` registered; None: its pid is not it.
 
     One that was started for another state file (a demo, a second configuration) is not ours.
@@ -231,7 +231,7 @@ def variable(pid: int, name: str) -> str | None:
     return os.fsdecode(rest.partition(b"\0")[0])
 
 
-def speaks(argv: Sequence[str]) -> bool:
+def logs_forward_state(argv: Sequence[str]) -> bool:
     """True where the ssh was told to print the line that confirms the forward."""
     return "client_loop" in "\0".join(argv).partition("LogVerbose=")[2].partition("\0")[0]
 

@@ -12,7 +12,7 @@ FROZEN = "T"
 """The state of a process that a signal has stopped. Not `t`: who traces a process lets it go on."""
 
 
-def beats(stat: ProcessStat, *, same_parent: bool = False) -> str:
+def read_liveness(stat: ProcessStat, *, same_parent: bool = False) -> str:
     """Return the state of the very process of `stat` (proc(5), `/proc/<pid>/stat`); "": it is dead.
 
     Args:

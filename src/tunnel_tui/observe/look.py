@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from tunnel_tui.model import Reason, ReasonCode, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import OurProcess
-from tunnel_tui.observe.liveness import beats
+from tunnel_tui.observe.liveness import read_liveness
 from tunnel_tui.observe.ssh_sockets import Sockets
-from tunnel_tui.observe.tunnel_process import Subject
-from tunnel_tui.ssh.log.forward_state import Run
+from tunnel_tui.observe.tunnel_process import TunnelProcess
+from tunnel_tui.ssh.log.forward_state import ForwardState
 from tunnel_tui.ssh.log.tunnel_log import log_path, was_removed
 from tunnel_tui.state.run_record import read_record
 from tunnel_tui.system.proc import ProcessStat, owner, runs_for, start_time, trusted_users
@@ -55,8 +55,8 @@ class Look:
         """Tell the state of one tunnel."""
         stranger: ProcessStat | None = None
         for candidate in self._candidates(spec, entry):
-            found = self.observer.prove(spec, candidate)
-            if isinstance(found, Subject):
+            found = self.observer.identify(spec, candidate)
+            if isinstance(found, TunnelProcess):
                 self.used.add((candidate.hash, candidate.pid))
                 return self._alive(spec, found)
             if candidate is entry:
@@ -104,7 +104,7 @@ class Look:
             yield entry
             yield from self._older(spec.hash)
         else:
-            for pid in self.observer.met(spec.hash):
+            for pid in self.observer.previous_pids(spec.hash):
                 yield TunnelEntry.of(spec, pid)
             if spec.interactive and (login := self._login(spec)):
                 yield login
@@ -135,8 +135,12 @@ class Look:
             self._masters[path] = _ask(path)
         pid = self._masters[path]
         entry = TunnelEntry.of(spec, pid) if pid else None
-        found = self.observer.prove(spec, entry) if entry else None
-        if not isinstance(found, Subject) or not found.login or not found.forward.listens_here:
+        found = self.observer.identify(spec, entry) if entry else None
+        if (
+            not isinstance(found, TunnelProcess)
+            or not found.login
+            or not found.forward.listens_here
+        ):
             return None
         found.find_ssh()
         return entry if found.listens(self.sockets) else None
@@ -148,7 +152,7 @@ class Look:
 
     def _orphan(self, spec: TunnelSpec) -> OurProcess | None:
         for process in self.observer.tagged(spec.hash):
-            if not process.leads and beats(process.stat):
+            if not process.leads and read_liveness(process.stat):
                 self.watched.add(process.stat.pid)
                 return process
         return None
@@ -178,7 +182,7 @@ class Look:
             return status._replace(reason=reasons.login_lost(spec.remote_host))
         return status._replace(reason=reasons.killed(None))
 
-    def _alive(self, spec: TunnelSpec, subject: Subject) -> TunnelStatus:
+    def _alive(self, spec: TunnelSpec, subject: TunnelProcess) -> TunnelStatus:
         self.watched.add(subject.pid)
         ssh = subject.find_ssh()
         run = self.observer.reader(spec.hash).read(
@@ -207,32 +211,34 @@ class Look:
             reconnects=max(0, run.starts - 1),
             confirmed=confirmed,
         )
-        if not subject.login and subject.speaks and run.known:
+        if not subject.login and subject.logs_forward_state and run.known:
             # Rests on this run alone. It is kept alive here, so its id stays its own.
             subject.told = (id(spec), id(run), self.boot, status, spec, run)
         return self._with_traffic(status, subject)
 
-    def _with_traffic(self, status: TunnelStatus, subject: Subject) -> TunnelStatus:
+    def _with_traffic(self, status: TunnelStatus, subject: TunnelProcess) -> TunnelStatus:
         if not self.traffic:
             return status
         found = subject.traffic(self.sockets)
         return status if found == status.traffic else status._replace(traffic=found)
 
-    def _stands(self, tunnel_hash: str, subject: Subject, run: Run) -> tuple[bool, bool]:
+    def _stands(
+        self, tunnel_hash: str, subject: TunnelProcess, run: ForwardState
+    ) -> tuple[bool, bool]:
         """Tell whether the forward stands, and whether that is certain."""
         if subject.login:
             return self._rides(tunnel_hash, subject), True
         if subject.forward.listens_here:
             # Of several addresses of a listener one may be in use: ssh says so before it is done.
-            agrees = run.stands or not (subject.speaks and run.known)
+            agrees = run.stands or not (subject.logs_forward_state and run.known)
             return agrees and subject.listens(self.sockets), True
-        if subject.speaks and run.known:
+        if subject.logs_forward_state and run.known:
             # Without a stream of its own a banner or a proxy program may have said it.
             return run.stands, subject.has_own_stream
         # Started by the shell scripts, or the log is lost.
         return subject.is_connected(self.sockets), False
 
-    def _rides(self, tunnel_hash: str, subject: Subject) -> bool:
+    def _rides(self, tunnel_hash: str, subject: TunnelProcess) -> bool:
         """Tell whether a login answers and holds this forward.
 
         That of a tunnel that we attached was confirmed by the master, and a remote forward ends
@@ -245,7 +251,9 @@ class Look:
         record = read_record(self.observer.settings, tunnel_hash)
         return record is not None and record.pid == subject.pid
 
-    def _starting(self, spec: TunnelSpec, subject: Subject, run: Run) -> TunnelStatus:
+    def _starting(
+        self, spec: TunnelSpec, subject: TunnelProcess, run: ForwardState
+    ) -> TunnelStatus:
         from tunnel_tui.ssh.log import reasons
 
         past = self.observer.past(spec, subject.forward, subject.log_holder, subject.pid)

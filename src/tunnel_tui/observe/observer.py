@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from tunnel_tui.logs.tail import read_tail
 from tunnel_tui.model import Forward, Layer, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.fast_path import by_word
-from tunnel_tui.observe.identity import OurProcess, find_tagged, is_of_another, prove
+from tunnel_tui.observe.identity import OurProcess, find_tagged, identify, is_of_another
 from tunnel_tui.observe.look import Look
-from tunnel_tui.observe.tunnel_process import Subject
+from tunnel_tui.observe.tunnel_process import TunnelProcess
 from tunnel_tui.observe.unconfigured import choose
 from tunnel_tui.settings import Settings
-from tunnel_tui.ssh.log.forward_state import RunReader
+from tunnel_tui.ssh.log.forward_state import ForwardStateReader
 from tunnel_tui.ssh.log.tunnel_log import open_own_log
 from tunnel_tui.state.state_file import StateFile, StateRead
 from tunnel_tui.system.proc import ProcessStat, read_stat
 
 if TYPE_CHECKING:
-    from tunnel_tui.ssh.log.attempts import Past
+    from tunnel_tui.ssh.log.attempts import AttemptHistory
 
 _PAST_BYTES = 32 * 1024
 _OTHERS_BYTES = 4 * 1024
@@ -37,9 +37,9 @@ class Observer:
         self.settings = settings
         self.state = StateRead()
         self._file = StateFile.of(settings)
-        self._subjects: dict[tuple[str, int], Subject] = {}
-        self._readers: dict[str, RunReader] = {}
-        self._pasts: dict[str, tuple[tuple[int, int, int], Past]] = {}
+        self._subjects: dict[tuple[str, int], TunnelProcess] = {}
+        self._readers: dict[str, ForwardStateReader] = {}
+        self._pasts: dict[str, tuple[tuple[int, int, int], AttemptHistory]] = {}
         self._tagged: dict[str, list[OurProcess]] = {}
         self._watched: set[int] = set()
         self._dead: set[tuple[str, int]] = set()
@@ -97,7 +97,7 @@ class Observer:
         """List the live pids of the last look whose death would change something."""
         return set(self._watched)
 
-    def stirs(self) -> bool:
+    def liveness_changed(self) -> bool:
         """Say whether a process of the last look has since been frozen, let go on, or ended.
 
         One small read each; a frozen process is what the kernel does not report to a stranger.
@@ -108,7 +108,7 @@ class Observer:
                 return True
         return False
 
-    def prove(self, spec: TunnelSpec, entry: TunnelEntry) -> Subject | ProcessStat | None:
+    def identify(self, spec: TunnelSpec, entry: TunnelEntry) -> TunnelProcess | ProcessStat | None:
         """Prove who runs `entry`: our process, a stranger (its stat), or nobody (None)."""
         key = (entry.hash, entry.pid)
         known = self._subjects.get(key)
@@ -122,22 +122,24 @@ class Observer:
         stat = read_stat(entry.pid)
         if stat is None or not stat.alive:
             return None
-        argv = prove(entry, self.settings.state_file)
+        argv = identify(entry, self.settings.state_file)
         if argv is None:
             return stat
-        known = Subject.of(stat, argv, spec, self.settings.direction_mode)
+        known = TunnelProcess.of(stat, argv, spec, self.settings.direction_mode)
         self._subjects[key] = known
         return known
 
-    def reader(self, tunnel_hash: str) -> RunReader:
+    def reader(self, tunnel_hash: str) -> ForwardStateReader:
         """Return the reader of a tunnel's log."""
         reader = self._readers.get(tunnel_hash)
         if reader is None:
-            reader = RunReader(self.settings, tunnel_hash)
+            reader = ForwardStateReader(self.settings, tunnel_hash)
             self._readers[tunnel_hash] = reader
         return reader
 
-    def past(self, spec: TunnelSpec, forward: Forward, holder: int = 0, leader: int = 0) -> "Past":
+    def past(
+        self, spec: TunnelSpec, forward: Forward, holder: int = 0, leader: int = 0
+    ) -> "AttemptHistory":
         """Read the story from the end of a tunnel's log; remembered until the log changes.
 
         Args:
@@ -148,13 +150,13 @@ class Observer:
         """
         # Only a tunnel that does not stand has a story: the patterns are compiled for it alone.
         from tunnel_tui.ssh.client_config import SshClient
-        from tunnel_tui.ssh.log.attempts import Past, tell
+        from tunnel_tui.ssh.log.attempts import AttemptHistory, tell
         from tunnel_tui.ssh.log.own_words import own_words
         from tunnel_tui.state.run_record import starter_of
 
         fd = open_own_log(self.settings, spec.hash, holder)
         if fd is None:
-            return Past()
+            return AttemptHistory()
         try:
             status = os.fstat(fd)
             seen = (status.st_ino, status.st_size, status.st_mtime_ns)
@@ -163,7 +165,7 @@ class Observer:
                 return cached[1]
             data = os.pread(fd, _PAST_BYTES, max(0, status.st_size - _PAST_BYTES))
         except OSError:
-            return Past()
+            return AttemptHistory()
         finally:
             os.close(fd)
         others = read_tail(self.settings.stderr_file(spec.hash), _OTHERS_BYTES)
@@ -183,11 +185,11 @@ class Observer:
         """List the live processes that carry a tunnel's tag, from the last scan."""
         return self._tagged.get(tunnel_hash, ())
 
-    def met(self, tunnel_hash: str) -> Sequence[int]:
+    def previous_pids(self, tunnel_hash: str) -> Sequence[int]:
         """Name the processes that ran a tunnel at the last look, where its entry is gone now."""
         return [pid for known, pid in self._strayed if known == tunnel_hash]
 
-    def lost(self, statuses: Sequence[TunnelStatus]) -> frozenset[str]:
+    def unregistered(self, statuses: Sequence[TunnelStatus]) -> frozenset[str]:
         """Name (by hash) the tunnels that are up although the state file no longer has them."""
         known = {entry.hash for entry in self.state.entries}
         return frozenset(

@@ -8,10 +8,10 @@ from tunnel_tui.observe.identity import (
     forwards_of,
     has_own_stream,
     is_login,
+    logs_forward_state,
     program,
-    speaks,
 )
-from tunnel_tui.observe.liveness import FROZEN, beats
+from tunnel_tui.observe.liveness import FROZEN, read_liveness
 from tunnel_tui.observe.ssh_sockets import Sockets, find_connection, find_listener, traffic_of
 from tunnel_tui.system.proc import ProcessStat, children, read_stat
 
@@ -23,7 +23,7 @@ _SEEK_FIRST, _SEEK_LAST = 5.0, 120.0
 get rarer, since each reads the descriptors of a process."""
 
 
-class Subject:
+class TunnelProcess:
     """One live process of a tunnel: autossh, a plain ssh, or an interactive master.
 
     Attributes:
@@ -49,8 +49,8 @@ class Subject:
         "has_own_stream",
         "is_autossh",
         "login",
+        "logs_forward_state",
         "pid",
-        "speaks",
         "ssh",
         "told",
     )
@@ -64,14 +64,14 @@ class Subject:
         ssh: ProcessStat | None = None,
         login: str = "",
         is_autossh: bool = True,
-        speaks: bool = True,
+        logs_forward_state: bool = True,
         has_own_stream: bool = True,
     ) -> None:
         self.pid = pid
         self.forward = forward
         self.login = login
         self.is_autossh = is_autossh
-        self.speaks = speaks
+        self.logs_forward_state = logs_forward_state
         self.has_own_stream = has_own_stream
         self.ssh = ssh
         self.frozen = stat is not None and stat.state == FROZEN
@@ -85,7 +85,7 @@ class Subject:
     @classmethod
     def of(
         cls, stat: ProcessStat, argv: tuple[str, ...], spec: TunnelSpec, mode: DirectionMode
-    ) -> "Subject":
+    ) -> "TunnelProcess":
         """Make a subject of a process that its command line has proven to be the tunnel's."""
         return cls(
             stat.pid,
@@ -93,7 +93,7 @@ class Subject:
             stat=stat,
             login=control_socket_of(argv) if is_login(spec.remote_host, argv) else "",
             is_autossh=program(argv) == "autossh",
-            speaks=speaks(argv),
+            logs_forward_state=logs_forward_state(argv),
             has_own_stream=has_own_stream(argv),
         )
 
@@ -113,13 +113,13 @@ class Subject:
         An ssh that lives under the same parent proves that its autossh lives as well.
         """
         if self.is_autossh and self.ssh is not None:
-            if state := beats(self.ssh, same_parent=True):
+            if state := read_liveness(self.ssh, same_parent=True):
                 self.frozen = state == FROZEN
                 return True
             self.ssh = self._connection = self.told = None
             self._listener = 0
             self._sought, self._seek_pause = float("-inf"), _SEEK_FIRST
-        state = beats(self._stat) if self._stat is not None else ""
+        state = read_liveness(self._stat) if self._stat is not None else ""
         self.frozen = state == FROZEN
         return bool(state)
 

@@ -39,7 +39,7 @@ BLANK = Cell(" ")
 Row = list[Cell]
 
 
-class Pen(dict[str, Cell]):
+class CellCache(dict[str, Cell]):
     """Makes the cells of one style, each only once; forgets them when there are too many."""
 
     def __init__(self, style: Style) -> None:
@@ -58,15 +58,15 @@ class Pens:
     """The pens in use, a bounded number of them."""
 
     def __init__(self) -> None:
-        self._pens: dict[Style, Pen] = {}
+        self._pens: dict[Style, CellCache] = {}
 
-    def pen(self, style: Style) -> Pen:
+    def pen(self, style: Style) -> CellCache:
         """Return the pen that writes in a style."""
         pen = self._pens.get(style)
         if pen is None:
             if len(self._pens) >= MAX_PENS:
                 self._pens.clear()
-            pen = self._pens[style] = Pen(style)
+            pen = self._pens[style] = CellCache(style)
         return pen
 
 

@@ -15,7 +15,7 @@ from tunnel_tui.terminal.interpreter import Interpreter
 from tunnel_tui.terminal.page import Page
 from tunnel_tui.terminal.tokenizer import Tokenizer
 
-Run = tuple[str, Style]
+ForwardState = tuple[str, Style]
 
 
 class CursorPlace(NamedTuple):
@@ -95,9 +95,9 @@ class Screen:
         self._painted = self.cursor
         return rows
 
-    def line(self, row: int) -> list[Run]:
+    def line(self, row: int) -> list[ForwardState]:
         """Return a row as runs of equal style; together they are as wide as the screen."""
-        runs: list[Run] = []
+        runs: list[ForwardState] = []
         parts: list[str] = []
         style: Style | None = None
         for data, its_style in self._page.rows[row]:

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from tunnel_tui.supervise.watch.event_log import WatchLog
+from tunnel_tui.supervise.watch.event_log import EventLog
 from tunnel_tui.web import names
 from tunnel_tui.web.answers import refuse
-from tunnel_tui.web.keys import PASS_LIFETIME, Keys, Link, Passes, Refusals
+from tunnel_tui.web.keys import PASS_LIFETIME, Keys, Link, LoginThrottle, SessionTokens
 from tunnel_tui.web.options import Options
 from tunnel_tui.web.pages import login_page
 from tunnel_tui.web.peers import may_use_link
@@ -31,7 +31,7 @@ _HEADERS = {
 }
 
 
-class Door:
+class AuthMiddleware:
     """Lets in who has a key and comes from where we are served.
 
     Attributes:
@@ -39,13 +39,13 @@ class Door:
             each other out. `__Host-` keeps other names of a domain from setting it (RFC 6265bis).
     """
 
-    def __init__(self, options: Options, log: WatchLog, link: Link | None = None) -> None:
+    def __init__(self, options: Options, log: EventLog, link: Link | None = None) -> None:
         self._options = options
         self._log = log
         self._keys = Keys(options.keys)
-        self._passes = Passes()
+        self._passes = SessionTokens()
         self._link = link
-        self._refusals = Refusals(
+        self._refusals = LoginThrottle(
             lambda source, why, more: log.warning(
                 "refused", source=source, detail=why, more_before=more or ""
             )

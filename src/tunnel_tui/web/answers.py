@@ -15,8 +15,8 @@ from tunnel_tui.errors import (
     TunnelTuiError,
     UnknownTunnelError,
 )
-from tunnel_tui.supervise.watch.event_log import WatchLog
-from tunnel_tui.web.keys import Refusals
+from tunnel_tui.supervise.watch.event_log import EventLog
+from tunnel_tui.web.keys import LoginThrottle
 
 _CODES: tuple[tuple[type[TunnelTuiError], int], ...] = (
     (UnknownTunnelError, 404),
@@ -45,9 +45,9 @@ def refuse(status: int, error: str, advice: str = "", **more: object) -> web.Res
     return response
 
 
-def error_middleware(log: WatchLog) -> Middleware:
+def error_middleware(log: EventLog) -> Middleware:
     """Make the outermost middleware: whatever is raised leaves as JSON."""
-    failures = Refusals(
+    failures = LoginThrottle(
         lambda what, where, more: log.error(
             "failed", path=where, detail=what, more_before=more or ""
         )

@@ -37,7 +37,7 @@ class Keys:
         return found
 
 
-class Passes:
+class SessionTokens:
     """What browsers are given for a key. Known here only: the server's end ends them all."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -95,7 +95,7 @@ class Record(NamedTuple):
     times: int
 
 
-class Refusals:
+class LoginThrottle:
     """Counts what is refused: how long the next one waits, and when to say so."""
 
     def __init__(self, say: Callable[[str, str, int], None], clock: Clock = time.monotonic) -> None:

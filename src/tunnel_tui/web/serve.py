@@ -15,12 +15,12 @@ from aiohttp.typedefs import Handler
 
 from tunnel_tui.errors import PortBusyError, TunnelTuiError
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.watch.event_log import WatchLog
+from tunnel_tui.supervise.watch.event_log import EventLog
 from tunnel_tui.system.sockets import port_holder
-from tunnel_tui.web.access import LOGIN, LOGOUT, Door
+from tunnel_tui.web.access import LOGIN, LOGOUT, AuthMiddleware
 from tunnel_tui.web.answers import error_middleware
 from tunnel_tui.web.api import Api
-from tunnel_tui.web.keys import LINK_LIFETIME, Link, Refusals
+from tunnel_tui.web.keys import LINK_LIFETIME, Link, LoginThrottle
 from tunnel_tui.web.metrics import Metrics
 from tunnel_tui.web.options import Options
 from tunnel_tui.web.pages import app_page
@@ -38,7 +38,7 @@ def serve(
     settings: Settings,
     options: Options,
     argv: Sequence[str],
-    log: WatchLog,
+    log: EventLog,
     tell: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until INT or TERM. Tunnels stay, sessions end.
@@ -66,13 +66,13 @@ def serve(
 
 
 async def _run(
-    app: web.Application, listener: socket.socket, log: WatchLog, announce: Callable[[], None]
+    app: web.Application, listener: socket.socket, log: EventLog, announce: Callable[[], None]
 ) -> None:
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(signum, end.set)
-    troubles = Refusals(
+    troubles = LoginThrottle(
         lambda what, _, more: log.warning("trouble", detail=what, more_before=more or "")
     )
     loop.set_exception_handler(lambda _, context: troubles.count(_kind(context), ""))
@@ -99,11 +99,11 @@ def make_app(
     settings: Settings,
     options: Options,
     argv: Sequence[str],
-    log: WatchLog,
+    log: EventLog,
     link: Link | None = None,
 ) -> web.Application:
     """Put everything together; nothing listens yet."""
-    door = Door(options, log, link)
+    door = AuthMiddleware(options, log, link)
     sessions = Sessions(argv, options, log)
     tunnels = Tunnels(settings)
     api = Api(tunnels, Metrics(tunnels, lambda: sessions.count))
@@ -140,7 +140,7 @@ async def _to_page(_request: web.Request) -> web.Response:
     return web.Response(status=303, headers={"Location": "./"})
 
 
-def _logout(door: Door, sessions: Sessions) -> Handler:
+def _logout(door: AuthMiddleware, sessions: Sessions) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         used = door.log_out(request)
         if used:
@@ -179,7 +179,7 @@ def _busy(host: str, port: int) -> PortBusyError:
 
 
 def _announce(
-    options: Options, log: WatchLog, link: Link | None, tell: Callable[[str], None] | None
+    options: Options, log: EventLog, link: Link | None, tell: Callable[[str], None] | None
 ) -> None:
     url = options.base_url + "/" if options.base_url else f"http://{_spell(options)}/"
     log.info("serving", url=url, address=options.host, port=options.port)

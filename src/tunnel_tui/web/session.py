@@ -11,7 +11,7 @@ from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
 from tunnel_tui.logs.sanitise import sanitise
-from tunnel_tui.supervise.watch.event_log import WatchLog
+from tunnel_tui.supervise.watch.event_log import EventLog
 
 GRACE = 8.0
 """Seconds that the app has to leave; a login under way is cancelled in that time."""
@@ -35,7 +35,7 @@ class AppSession(AppService):
         write_bytes: Callable[[bytes], Awaitable[None]],
         write_str: Callable[[str], Awaitable[None]],
         close: Callable[[], Awaitable[None]],
-        log: WatchLog,
+        log: EventLog,
     ) -> None:
         super().__init__(
             argv[0],

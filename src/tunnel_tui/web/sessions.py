@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from tunnel_tui.supervise.watch.event_log import WatchLog
+from tunnel_tui.supervise.watch.event_log import EventLog
 from tunnel_tui.web.access import PASS
 from tunnel_tui.web.answers import refuse
 from tunnel_tui.web.options import Options
@@ -25,7 +25,7 @@ class Sessions:
         count: how many there are, those that are just ending included.
     """
 
-    def __init__(self, argv: Sequence[str], options: Options, log: WatchLog) -> None:
+    def __init__(self, argv: Sequence[str], options: Options, log: EventLog) -> None:
         self._argv = argv
         self._options = options
         self._log = log

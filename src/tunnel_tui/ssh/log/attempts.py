@@ -12,7 +12,7 @@ from tunnel_tui.ssh.log.reasons import ENDED, attempts_of, begins_run, find_reas
 _STAMP = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) ")
 
 
-class Past(NamedTuple):
+class AttemptHistory(NamedTuple):
     """The story up to now.
 
     Attributes:
@@ -41,7 +41,7 @@ def tell(
     remote: bool | None = None,
     others: Sequence[str] = (),
     client: SshClient | None = None,
-) -> Past:
+) -> AttemptHistory:
     """Read the story from the last lines of a log, oldest first (`find_reason` explains)."""
     attempts = attempts_of(lines)
     last = max((n for n, attempt in enumerate(attempts) if succeeded(attempt, remote)), default=-1)
@@ -53,7 +53,7 @@ def tell(
     ends = [stamp(line) for part in since for line in part if any(w in line for w in ENDED)]
     starts = [stamp(line) for part in since for line in part if "]: starting " in line]
     first = ends if last >= 0 else starts
-    return Past(
+    return AttemptHistory(
         find_reason(lines, spec, remote=remote, others=others, client=client),
         last >= 0,
         _trying(attempts),

@@ -43,7 +43,7 @@ _SPOKEN = (
 )
 
 
-class Run(NamedTuple):
+class ForwardState(NamedTuple):
     """What the log says of one ssh process.
 
     Attributes:
@@ -104,7 +104,7 @@ class Tail(NamedTuple):
         return int(digits) if digits.isdigit() and len(digits) < 9 else 0
 
 
-class RunReader:
+class ForwardStateReader:
     """Reads one tunnel's log and remembers how far."""
 
     __slots__ = ("_asked", "_key", "_run", "_seen", "_settings", "_start", "hash")
@@ -115,7 +115,7 @@ class RunReader:
         self._seen = (0, 0, 0, 0)  # device, inode, size, mtime
         self._key: tuple[bytes, ...] = ()
         self._asked: tuple[int, Forward] | None = None
-        self._run = Run()
+        self._run = ForwardState()
         self._start = RunStart()
 
     def look(self, holder: int) -> Tail | None:
@@ -134,14 +134,14 @@ class RunReader:
             os.close(fd)
         return Tail((status.st_dev, status.st_ino, size, status.st_mtime_ns), data)
 
-    def believe(self, tail: Tail, pid: int, forward: Forward) -> None:
+    def prime(self, tail: Tail, pid: int, forward: Forward) -> None:
         """Judge ssh `pid` by the end of its log, where that suffices, and spare `read` the work."""
         key = success_lines(pid, forward)
         found = judge(tail.data, key[0], self._start, whole=tail.seen[2] <= TAIL)
         if found is not None:
             self._seen, self._key, self._asked, self._run = tail.seen, key, (pid, forward), found
 
-    def read(self, pid: int, forward: Forward, holder: int) -> Run:
+    def read(self, pid: int, forward: Forward, holder: int) -> ForwardState:
         """Say what the log says of ssh `pid`; pid 0: only the attempts are counted.
 
         Args:
@@ -151,13 +151,13 @@ class RunReader:
         """
         fd = open_own_log(self._settings, self.hash, holder)
         if fd is None:
-            self._seen, self._key, self._run = (0, 0, 0, 0), (), Run()
+            self._seen, self._key, self._run = (0, 0, 0, 0), (), ForwardState()
             return self._run
         self._meet(holder)
         try:
             return self._read(fd, pid, forward)
         except OSError:
-            return Run()
+            return ForwardState()
         finally:
             os.close(fd)
 
@@ -169,7 +169,7 @@ class RunReader:
             starter = record.starter if record and known else 0
             self._start = RunStart(holder or (record.pid if record else 0), starter)
 
-    def _read(self, fd: int, pid: int, forward: Forward) -> Run:
+    def _read(self, fd: int, pid: int, forward: Forward) -> ForwardState:
         status = os.fstat(fd)
         seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         asked = self._asked
@@ -185,7 +185,7 @@ class RunReader:
         self._seen, self._key = seen, key
         return self._run
 
-    def _read_on(self, fd: int, start: int, end: int, success: bytes) -> Run:
+    def _read_on(self, fd: int, start: int, end: int, success: bytes) -> ForwardState:
         void = self._run.void
         for data in _blocks(fd, max(0, start - OVERLAP), end):
             if self._start.find(data) >= 0 or success in data:
@@ -193,7 +193,7 @@ class RunReader:
             void = void or _void(data, _pid_of(success))
         return self._run._replace(void=void)
 
-    def _read_back(self, fd: int, end: int, success: bytes) -> Run:
+    def _read_back(self, fd: int, end: int, success: bytes) -> ForwardState:
         """Search backwards for the success line, no further than the beginning of its run."""
         position, size, behind = end, TAIL, b""
         while position > 0 and end - position < LOG_CAP:
@@ -205,7 +205,7 @@ class RunReader:
                 return judged
             start, found = self._start.find(data), data.rfind(success)
             if start > found:
-                return Run(known=True, starts=self._start.number(data, start))
+                return ForwardState(known=True, starts=self._start.number(data, start))
             if found >= 0:
                 return _confirmed(fd, begin + found, end, success, self._start)
             position, size, behind = begin, BLOCK, data[:OVERLAP]
@@ -215,19 +215,19 @@ class RunReader:
             else self._in_head(fd, end, success)
         )
 
-    def _in_head(self, fd: int, end: int, success: bytes) -> Run:
+    def _in_head(self, fd: int, end: int, success: bytes) -> ForwardState:
         """Look at the beginning of a log that has been flooded since it was capped.
 
         Capping leaves there what proves the run; the success line names the very process.
         """
         found = os.pread(fd, BLOCK, 0).rfind(success)
-        return _confirmed(fd, found, end, success, self._start) if found >= 0 else Run()
+        return _confirmed(fd, found, end, success, self._start) if found >= 0 else ForwardState()
 
-    def _in_old_copy(self, fd: int, end: int, success: bytes) -> Run:
+    def _in_old_copy(self, fd: int, end: int, success: bytes) -> ForwardState:
         """Look into the old copy, where capping has put what the log had before."""
         old = open_old_copy(self._settings, self.hash)
         if old is None:
-            return Run()
+            return ForwardState()
         try:
             size = os.fstat(old).st_size
             first = max(0, size - 2 * LOG_CAP)
@@ -236,16 +236,18 @@ class RunReader:
             if found < 0:
                 # Of an earlier run, for all we know: capping leaves the beginning of the run
                 # that lasts in the log itself, so somebody has emptied that.
-                return Run()
+                return ForwardState()
             if start > found:
-                return Run(known=True, starts=self._start.number(data, start))
+                return ForwardState(known=True, starts=self._start.number(data, start))
             run = _confirmed(old, first + found, size, success, self._start)
         finally:
             os.close(old)
         return run if run.void else run._replace(void=_void_within(fd, 0, end, _pid_of(success)))
 
 
-def judge(data: bytes, success: bytes, begins: RunStart = _ANYBODY, *, whole: bool) -> Run | None:
+def judge(
+    data: bytes, success: bytes, begins: RunStart = _ANYBODY, *, whole: bool
+) -> ForwardState | None:
     """Judge a run by the end of its log alone; None where one has to look further back.
 
     Args:
@@ -256,14 +258,14 @@ def judge(data: bytes, success: bytes, begins: RunStart = _ANYBODY, *, whole: bo
     """
     start, found = begins.find(data), data.rfind(success)
     if start > found:
-        return Run(known=True, starts=begins.number(data, start))
+        return ForwardState(known=True, starts=begins.number(data, start))
     if found < 0 or (start < 0 and not whole):
         return None
     void = _void(data[found:], _pid_of(success))
     return _stood(data[max(start, 0) : found], success, void, begins.number(data, start))
 
 
-def _confirmed(fd: int, at: int, end: int, success: bytes, begins: RunStart) -> Run:
+def _confirmed(fd: int, at: int, end: int, success: bytes, begins: RunStart) -> ForwardState:
     """Judge the run whose success line stands at byte `at`: what came before it, and after."""
     begin = max(0, at - TAIL)
     before = os.pread(fd, at - begin, begin)
@@ -272,7 +274,7 @@ def _confirmed(fd: int, at: int, end: int, success: bytes, begins: RunStart) -> 
     return _stood(before[max(start, 0) :], success, void, begins.number(before, start))
 
 
-def _stood(before: bytes, success: bytes, void: str, starts: int) -> Run:
+def _stood(before: bytes, success: bytes, void: str, starts: int) -> ForwardState:
     """Judge a run with a success line by what its ssh, or somebody, said before that.
 
     The server does not know the pid of our ssh. One that writes successes into ssh's log has to
@@ -282,7 +284,7 @@ def _stood(before: bytes, success: bytes, void: str, starts: int) -> Run:
     forged = any(match["pid"] != pid for match in _SUCCESS.finditer(before))
     found = next((match for match in _IN_USE.finditer(before) if match["pid"] == pid), None)
     partial = _line_with(before[found.start() :], found["what"]) if found else ""
-    return Run(True, not forged, void, partial, starts)
+    return ForwardState(True, not forged, void, partial, starts)
 
 
 def _void_within(fd: int, begin: int, end: int, pid: bytes) -> str:

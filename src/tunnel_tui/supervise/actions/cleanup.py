@@ -12,7 +12,7 @@ from tunnel_tui.state.run_record import read_record
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.actions.sweep import MANY, TOLD, sweep
 from tunnel_tui.supervise.login.orphaned_masters import settle_logins, unlink_stale_sockets
-from tunnel_tui.supervise.process.process_tree import Census, leaders, registered
+from tunnel_tui.supervise.process.process_tree import ProcessTable, leaders, registered
 from tunnel_tui.supervise.process.terminate import end_processes
 from tunnel_tui.supervise.process.traces import delete_traces
 from tunnel_tui.supervise.process.watcher_lock import watcher_state
@@ -105,7 +105,7 @@ def _remove_dead(
         dead = [entry for entry in dead if entry.hash not in swept]
     if not dead:
         return outcomes
-    census = Census(settings)
+    census = ProcessTable(settings)
     lines = {(entry.hash, entry.pid) for entry in dead}
     state.update(lambda entries: [e for e in entries if (e.hash, e.pid) not in lines])
     for entry in dead:
@@ -148,7 +148,7 @@ def _was_ours(settings: Settings, tunnel_hash: str) -> bool:
         return False
 
 
-def _bury(settings: Settings, entry: TunnelEntry, census: Census) -> Outcome:
+def _bury(settings: Settings, entry: TunnelEntry, census: ProcessTable) -> Outcome:
     """End what is left of a dead tunnel, delete its log, and say what was done."""
     message = f"pid {entry.pid} is gone"
     if proc.is_alive(entry.pid):
@@ -173,7 +173,7 @@ def _settle_tagged(
     entries: dict[str, list[TunnelEntry]] = {}
     for entry in state.read().entries:
         entries.setdefault(entry.hash, []).append(entry)
-    census = Census(settings)
+    census = ProcessTable(settings)
     for tunnel_hash in census.tagged:
         # One look for all that are as they should be; under its lock each other one gets its own.
         live = _live(entries.get(tunnel_hash, ()), state)
@@ -193,7 +193,7 @@ def _live(entries: Sequence[TunnelEntry], state: StateFile) -> set[int]:
     return {stat.pid for entry in entries if (stat := registered(entry, state.path))}
 
 
-def _doomed(census: Census, tunnel_hash: str, kept: set[int]) -> list[ProcessStat]:
+def _doomed(census: ProcessTable, tunnel_hash: str, kept: set[int]) -> list[ProcessStat]:
     """List a tunnel's processes that are neither among those kept nor descend from them."""
     keep = kept | {pid for leader in kept for pid in proc.descendants(leader)}
     return [stat for stat in census.family(tunnel_hash, ()) if stat.pid not in keep]
@@ -202,7 +202,7 @@ def _doomed(census: Census, tunnel_hash: str, kept: set[int]) -> list[ProcessSta
 def _settle(
     settings: Settings, state: StateFile, tunnel_hash: str, spec: TunnelSpec | None
 ) -> Outcome | None:
-    census = Census(settings)
+    census = ProcessTable(settings)
     tagged = census.tagged.get(tunnel_hash, [])
     entries = state.entries_of(tunnel_hash)
     live = _live(entries, state)

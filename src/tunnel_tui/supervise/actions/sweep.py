@@ -9,7 +9,7 @@ from tunnel_tui.model import Outcome, TunnelEntry
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.log.tunnel_log import log_path
 from tunnel_tui.state.state_file import StateFile
-from tunnel_tui.supervise.process.process_tree import Census
+from tunnel_tui.supervise.process.process_tree import ProcessTable
 from tunnel_tui.system.proc import trusted_users
 
 MANY = 100
@@ -34,7 +34,7 @@ def sweep(
     for entry in (*read.duplicates, *read.entries):
         if entry.hash in lines:
             lines[entry.hash].append(entry)
-    census = Census(settings)
+    census = ProcessTable(settings)
     empty = {
         tunnel_hash: entries
         for tunnel_hash, entries in lines.items()

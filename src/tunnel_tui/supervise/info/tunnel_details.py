@@ -13,7 +13,7 @@ _MOST_LINES = 40
 """Lines of the configuration that are shown of one tunnel."""
 
 
-class Particulars(NamedTuple):
+class TunnelDetails(NamedTuple):
     """What the details of a tunnel show.
 
     Attributes:
@@ -30,12 +30,12 @@ class Particulars(NamedTuple):
     key: ChangedKey | None = None
 
 
-def gather(settings: Settings, status: TunnelStatus, now: float) -> Particulars:
+def gather(settings: Settings, status: TunnelStatus, now: float) -> TunnelDetails:
     """Look everything up; what cannot be read is left out."""
     history = History(settings.history_file)
     spec, code = status.spec, status.reason.code if status.reason else None
     records = history.read(spec.hash, MOST_RECORDS)
-    return Particulars(
+    return TunnelDetails(
         config_lines(settings.config_file, spec.line) if status.configured else (),
         tuple(reversed(records)),
         history.summary(spec.hash, now) if records else None,

@@ -38,7 +38,7 @@ def trace(path: str) -> list[str]:
     return [*way, done]
 
 
-class Configuration:
+class ConfigFile:
     """Follows the file.
 
     Attributes:

@@ -9,7 +9,7 @@ from tunnel_tui.state.history import History, Record
 from tunnel_tui.supervise.monitor.snapshot import Change, Snapshot, records_of
 
 
-class Journal:
+class HistoryWriter:
     """Writes the history of one state file."""
 
     def __init__(self, settings: Settings) -> None:

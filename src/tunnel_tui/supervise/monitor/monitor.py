@@ -16,9 +16,9 @@ from tunnel_tui.model import State, TunnelStatus
 from tunnel_tui.observe.look import Look
 from tunnel_tui.observe.observer import Observer
 from tunnel_tui.settings import Settings
-from tunnel_tui.supervise.monitor.config_file import Configuration
-from tunnel_tui.supervise.monitor.history_writer import Journal
-from tunnel_tui.supervise.monitor.pending_plan import Offer
+from tunnel_tui.supervise.monitor.config_file import ConfigFile
+from tunnel_tui.supervise.monitor.history_writer import HistoryWriter
+from tunnel_tui.supervise.monitor.pending_plan import PendingPlan
 from tunnel_tui.supervise.monitor.snapshot import Change, Snapshot, find_changes
 from tunnel_tui.supervise.monitor.stop_detection import without_false_deaths
 from tunnel_tui.system import spawn
@@ -63,9 +63,9 @@ class Monitor:
         self._traffic_interval = traffic_interval
         self._poll = poll
         self._observer = Observer(settings)
-        self._configuration = Configuration(settings)
-        self._journal = Journal(settings)
-        self._offer = Offer(settings)
+        self._configuration = ConfigFile(settings)
+        self._journal = HistoryWriter(settings)
+        self._offer = PendingPlan(settings)
         self._events: Events | None = None
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
@@ -136,11 +136,11 @@ class Monitor:
             if self._ending.is_set():
                 return
             now = time.monotonic()
-            stirs = False
+            liveness_changed = False
             if now >= next_pulse and now < min(next_look, due):
-                stirs = self._feel_pulse()
+                liveness_changed = self._feel_pulse()
                 next_pulse = time.monotonic() + self._pulse_interval()
-            if now < min(next_look, due) and not stirs:
+            if now < min(next_look, due) and not liveness_changed:
                 continue
             self._look(events, rescan=self._rescan_due())
             soonest = time.monotonic() + _QUICK
@@ -164,9 +164,9 @@ class Monitor:
     def _feel_pulse(self) -> bool:
         """See whether a process was frozen or let go on: nobody reports that."""
         started = time.thread_time()
-        stirs = self._observer.stirs()
+        liveness_changed = self._observer.liveness_changed()
         self._pulse_cost = time.thread_time() - started
-        return stirs
+        return liveness_changed
 
     def _pulse_interval(self) -> float:
         if self._traffic_interval <= 0:
@@ -285,7 +285,7 @@ class Monitor:
             self._watcher() if watcher is None else watcher,
             time.time(),
             trouble,
-            self._observer.lost(statuses),
+            self._observer.unregistered(statuses),
         )
         if before is not None and not changes:
             shown = before._replace(changes=(), taken_at=snapshot.taken_at)

@@ -4,10 +4,10 @@ from tunnel_tui.config.plan import Plan, make_plan
 from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.command import same_command
-from tunnel_tui.supervise.monitor.config_file import Configuration
+from tunnel_tui.supervise.monitor.config_file import ConfigFile
 
 
-class Offer:
+class PendingPlan:
     """Compares the file with what runs."""
 
     def __init__(self, settings: Settings) -> None:
@@ -18,7 +18,7 @@ class Offer:
 
     def plan(
         self,
-        configuration: Configuration,
+        configuration: ConfigFile,
         entries: tuple[TunnelEntry, ...],
         statuses: tuple[TunnelStatus, ...],
     ) -> Plan | None:

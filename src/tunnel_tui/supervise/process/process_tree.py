@@ -42,7 +42,7 @@ def registered(entry: TunnelEntry, state_file: str) -> ProcessStat | None:
     stat = proc.read_stat(entry.pid) if entry.pid > 1 else None
     if stat is None or not stat.alive:
         return None
-    return stat if identity.prove(entry, state_file) else None
+    return stat if identity.identify(entry, state_file) else None
 
 
 def leaders(tagged: Iterable[OurProcess]) -> list[OurProcess]:
@@ -56,7 +56,7 @@ def leaders(tagged: Iterable[OurProcess]) -> list[OurProcess]:
     return [process for process in ours if process.leads and process.stat.ppid not in pids]
 
 
-class Census:
+class ProcessTable:
     """One look at all processes, from which the families of many tunnels are put together.
 
     Args:

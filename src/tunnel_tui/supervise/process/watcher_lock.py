@@ -36,7 +36,7 @@ def watcher_state(settings: Settings) -> WatcherState:
     return WatcherState(True, pid, f"{name} (pid {pid})")
 
 
-class WatchLock:
+class WatcherLock:
     """The right to watch; `kind` says who holds it: "daemon" or "app"."""
 
     def __init__(self, settings: Settings, kind: str) -> None:

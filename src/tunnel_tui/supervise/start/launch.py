@@ -26,7 +26,7 @@ from tunnel_tui.state.run_record import read_record, remove_record, write_record
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.process import stop_requests
 from tunnel_tui.supervise.process.local_port import can_bind, check_socket
-from tunnel_tui.supervise.process.process_tree import Census, leaders, registered
+from tunnel_tui.supervise.process.process_tree import ProcessTable, leaders, registered
 from tunnel_tui.supervise.process.terminate import end_processes
 from tunnel_tui.system import files, proc, signals, sockets, spawn
 
@@ -59,7 +59,7 @@ class Launch(NamedTuple):
 def launch(
     settings: Settings,
     spec: TunnelSpec,
-    census: Census | None = None,
+    census: ProcessTable | None = None,
     *,
     asked: float,
     again: bool = False,
@@ -97,7 +97,7 @@ def launch(
         if census is None or os.path.lexists(settings.log_file(spec.hash)):
             # A log without a live entry: a start may have been killed a moment ago, and what it
             # has spawned be on its way. Only a look from under the lock is sure to see that.
-            census = Census(settings, {spec.hash})
+            census = ProcessTable(settings, {spec.hash})
         running = _running(state, spec, census)
         if running is not None:
             return running, None
@@ -135,7 +135,7 @@ def is_running(
     return None
 
 
-def _running(state: StateFile, spec: TunnelSpec, census: Census) -> Outcome | None:
+def _running(state: StateFile, spec: TunnelSpec, census: ProcessTable) -> Outcome | None:
     """Find the tunnel running already, registered or not; end what is left of a dead one."""
     entries = state.entries_of(spec.hash)
     running = is_running(spec, entries, state)

@@ -11,7 +11,7 @@ from tunnel_tui.observe.liveness import FROZEN
 from tunnel_tui.settings import MAX_STARTING
 from tunnel_tui.state.state_file import SLOT, StateFile
 from tunnel_tui.supervise.start.launch import Launch
-from tunnel_tui.supervise.start.startup_result import Fate, fate_of
+from tunnel_tui.supervise.start.startup_result import StartupResult, result_of
 from tunnel_tui.system import proc, spawn
 
 CONFIRM_TIMEOUT = 15.0
@@ -26,7 +26,7 @@ _PATIENCE = 3.0
 """Seconds without a slot after which it is asked whether somebody can give one back at all."""
 
 
-class Patience:
+class SlotPatience:
     """Of somebody who waits for a slot.
 
     Who is frozen (ctrl+z, SIGSTOP) in the middle of a start gives no slot back: then there is
@@ -80,7 +80,7 @@ class Pending:
         return time.monotonic() - self._began
 
 
-class Turnstile:
+class SlotPool:
     """The slots of one batch: one that was needed for a moment only goes to the next start.
 
     Others wait for slots too, and ask less often than a batch could: after a start that took
@@ -132,7 +132,7 @@ class Turnstile:
             leave(self._spare.pop())
 
 
-class Caretaker:
+class SlotKeeper:
     """Holds the slots of starts that nobody waits for, in a thread, until each is settled."""
 
     def __init__(self) -> None:
@@ -164,12 +164,12 @@ class Caretaker:
             time.sleep(0.05)
 
 
-caretaker = Caretaker()
+slot_keeper = SlotKeeper()
 
 
 def _settled(pending: Pending) -> bool:
     spawn.reap()
-    return pending.age > CONFIRM_TIMEOUT or fate_of(pending.started) is not Fate.PENDING
+    return pending.age > CONFIRM_TIMEOUT or result_of(pending.started) is not StartupResult.PENDING
 
 
 def leave(slot: AbstractContextManager[None]) -> None:

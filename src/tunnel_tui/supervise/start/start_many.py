@@ -13,23 +13,23 @@ from tunnel_tui.ssh.command import Command, build_command
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.login import control_master
 from tunnel_tui.supervise.process import stop_requests
-from tunnel_tui.supervise.process.process_tree import Census
+from tunnel_tui.supervise.process.process_tree import ProcessTable
 from tunnel_tui.supervise.process.rivals import Rivals
 from tunnel_tui.supervise.start.launch import is_running, launch, overtaken
 from tunnel_tui.supervise.start.limiter import (
     CONFIRM_TIMEOUT,
-    Patience,
     Pending,
-    Turnstile,
-    caretaker,
+    SlotPatience,
+    SlotPool,
     leave,
+    slot_keeper,
 )
 from tunnel_tui.supervise.start.startup_result import (
-    Fate,
     ProgressCallback,
+    StartupResult,
     conclude,
-    fate_of,
     outcome_of,
+    result_of,
     skipped,
 )
 from tunnel_tui.system import spawn
@@ -89,7 +89,7 @@ class _Batch:
         self._cancel = cancel
         self._outcomes: dict[int, Outcome] = {}
         self._pending: dict[int, Pending] = {}
-        self._slots = Turnstile(self._state)
+        self._slots = SlotPool(self._state)
         self._rivals = Rivals(settings, ())
         self._settled = 0.0
 
@@ -106,7 +106,7 @@ class _Batch:
         return [self._outcomes[number] for number in range(len(self._specs))]
 
     def _start_all(self) -> None:
-        census: Census | None = None
+        census: ProcessTable | None = None
         # A quick look to spare those that run a slot; under its lock each is looked at again.
         known = self._state.read().entries
         entries = {entry.hash: (entry,) for entry in known}
@@ -119,7 +119,7 @@ class _Batch:
             elif spec.interactive:
                 self._done(number, self._attach(spec))
             else:
-                census = census or Census(self._settings)
+                census = census or ProcessTable(self._settings)
                 self._start(number, spec, census, entries.get(spec.hash, ()))
 
     def _attach(self, spec: TunnelSpec) -> Outcome:
@@ -132,7 +132,7 @@ class _Batch:
             return outcome_of(error, spec.hash, spec.name)
 
     def _start(
-        self, number: int, spec: TunnelSpec, census: Census, entries: Sequence[TunnelEntry]
+        self, number: int, spec: TunnelSpec, census: ProcessTable, entries: Sequence[TunnelEntry]
     ) -> None:
         slot = None
         try:
@@ -180,7 +180,7 @@ class _Batch:
         return self._commands.get(number)
 
     def _slot(self) -> AbstractContextManager[None]:
-        patience = Patience(self._state)
+        patience = SlotPatience(self._state)
         # While there is room it suffices to look now and then what became of the others.
         if len(self._pending) >= MAX_STARTING or time.monotonic() > self._settled + _PAUSE:
             self._settle()
@@ -202,18 +202,18 @@ class _Batch:
         self._settled = time.monotonic()
         patience = self._wait or CONFIRM_TIMEOUT
         for number, pending in tuple(self._pending.items()):
-            fate = fate_of(pending.started)
-            if fate is Fate.PENDING and pending.age <= patience:
+            result = result_of(pending.started)
+            if result is StartupResult.PENDING and pending.age <= patience:
                 continue
             del self._pending[number]
             self._slots.give(pending)
             if number not in self._outcomes:
-                outcome = conclude(self._settings, pending.outcome, pending.started, fate)
+                outcome = conclude(self._settings, pending.outcome, pending.started, result)
                 self._done(number, outcome)
 
     def _hand_over(self) -> None:
         for number, pending in self._pending.items():
-            caretaker.take(pending)
+            slot_keeper.take(pending)
             self._outcomes.setdefault(number, pending.outcome)
         self._pending.clear()
 

@@ -11,8 +11,8 @@ from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.login import control_master
 from tunnel_tui.supervise.process import stop_requests
 from tunnel_tui.supervise.start.launch import is_running, launch
-from tunnel_tui.supervise.start.limiter import Patience, Pending, caretaker, leave
-from tunnel_tui.supervise.start.startup_result import Fate, conclude, fate_of
+from tunnel_tui.supervise.start.limiter import Pending, SlotPatience, leave, slot_keeper
+from tunnel_tui.supervise.start.startup_result import StartupResult, conclude, result_of
 from tunnel_tui.system import spawn
 
 _PAUSE = 0.01
@@ -52,7 +52,7 @@ def start_tunnel(
         pending = Pending(outcome, started, slot)
         if wait > 0:
             return _watch(settings, pending, wait, cancel)
-        caretaker.take(pending)
+        slot_keeper.take(pending)
         kept = True
         return outcome
     finally:
@@ -69,7 +69,7 @@ def _wait_for_slot(
         LockHeldError: `cancel` was set meanwhile.
     """
     state = StateFile.of(settings)
-    patience = Patience(state)
+    patience = SlotPatience(state)
     while True:
         slot = state.lock_slot(MAX_STARTING, 0.2)
         try:
@@ -90,9 +90,9 @@ def _watch(
     deadline = time.monotonic() + wait
     while True:
         spawn.reap()
-        fate = fate_of(pending.started)
-        if fate is not Fate.PENDING:
-            return conclude(settings, pending.outcome, pending.started, fate)
+        result = result_of(pending.started)
+        if result is not StartupResult.PENDING:
+            return conclude(settings, pending.outcome, pending.started, result)
         if time.monotonic() > deadline or (cancel is not None and cancel.is_set()):
-            return conclude(settings, pending.outcome, pending.started, fate)
+            return conclude(settings, pending.outcome, pending.started, result)
         time.sleep(_PAUSE)

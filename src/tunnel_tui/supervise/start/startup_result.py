@@ -29,7 +29,7 @@ ProgressCallback = Callable[[int, int, Outcome], None]
 """Gets: how many are done, how many there are, the outcome of the last one."""
 
 
-class Fate(Enum):
+class StartupResult(Enum):
     """Where a start has got to."""
 
     PENDING = "pending"
@@ -37,15 +37,15 @@ class Fate(Enum):
     FAILED = "failed"
 
 
-def fate_of(started: Launch) -> Fate:
+def result_of(started: Launch) -> StartupResult:
     """Say whether the forward of a fresh start stands, by what ssh printed since."""
     output = _output(started)
     for match in reversed(_SUCCESS[started.forward.kind].findall(output)):
         begins = RunStart(started.pid, os.getpid())
         run = judge(output, success_lines(int(match), started.forward)[0], begins, whole=True)
         if run is not None and run.stands and proc.exists(int(match)):
-            return Fate.STANDS
-    return Fate.PENDING if proc.is_alive(started.pid) else Fate.FAILED
+            return StartupResult.STANDS
+    return StartupResult.PENDING if proc.is_alive(started.pid) else StartupResult.FAILED
 
 
 def _output(started: Launch) -> bytes:
@@ -99,11 +99,13 @@ def skipped(spec: TunnelSpec, why: str) -> Outcome:
     return Outcome(spec.hash, spec.name, True, "skipped", why, advice)
 
 
-def conclude(settings: Settings, outcome: Outcome, started: Launch, fate: Fate) -> Outcome:
+def conclude(
+    settings: Settings, outcome: Outcome, started: Launch, result: StartupResult
+) -> Outcome:
     """Say what a start has come to so far."""
-    if fate is Fate.FAILED:
+    if result is StartupResult.FAILED:
         return failure(settings, started)
-    if fate is Fate.STANDS:
+    if result is StartupResult.STANDS:
         return outcome
     spec = started.spec
     lines = own_lines(settings, spec.hash, 200, started.pid)

@@ -14,7 +14,7 @@ from tunnel_tui.supervise.login.control_master import lock_logins
 from tunnel_tui.supervise.login.orphaned_masters import settle_logins
 from tunnel_tui.supervise.monitor.history_writer import record_stops
 from tunnel_tui.supervise.process import stop_requests
-from tunnel_tui.supervise.process.process_tree import Census, registered
+from tunnel_tui.supervise.process.process_tree import ProcessTable, registered
 from tunnel_tui.supervise.process.terminate import Ending, end_processes
 from tunnel_tui.supervise.process.traces import delete_all_traces, delete_traces
 from tunnel_tui.supervise.start.startup_result import ProgressCallback, outcome_of
@@ -116,7 +116,7 @@ def _at_once() -> int:
 def _all_hashes(settings: Settings, state: StateFile) -> list[str]:
     read = state.read()
     entries = [entry.hash for entry in (*read.entries, *read.duplicates)]
-    return [*entries, *Census(settings).tagged]
+    return [*entries, *ProcessTable(settings).tagged]
 
 
 def _stop_some(
@@ -171,7 +171,7 @@ def _stop_locked(
     keep_logins: Collection[str],
 ) -> list[Outcome]:
     """End the processes, or take tunnels off their logins, then tidy up after them."""
-    census = Census(settings, {target.hash for target in targets})
+    census = ProcessTable(settings, {target.hash for target in targets})
     for target in targets:
         target.look(census)
     detach(settings, state, targets, keep_logins)
@@ -198,7 +198,7 @@ def _end_newcomers(settings: Settings, targets: Sequence[Target], ending: Ending
     """End an ssh that an autossh managed to start while it was being ended."""
     if not any(target.family for target in targets):
         return
-    census = Census(settings, {target.hash for target in targets})
+    census = ProcessTable(settings, {target.hash for target in targets})
     known = {stat.pid for target in targets for stat in target.family}
     for target in targets:
         new = [stat for stat in census.family(target.hash, ()) if stat.pid not in known]

@@ -8,7 +8,7 @@ from tunnel_tui.observe import identity
 from tunnel_tui.settings import Settings
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.login import control_master
-from tunnel_tui.supervise.process.process_tree import Census, registered
+from tunnel_tui.supervise.process.process_tree import ProcessTable, registered
 from tunnel_tui.system import proc
 from tunnel_tui.system.proc import ProcessStat
 
@@ -36,7 +36,7 @@ class Target:
         self.detached = 0
         self.failure: TunnelTuiError | None = None
 
-    def look(self, census: Census) -> None:
+    def look(self, census: ProcessTable) -> None:
         """Find the tunnel's processes, and the pids in the state file that are not its own."""
         self.family = census.family(self.hash, self.entries)
         self.strangers = [

@@ -7,7 +7,7 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.log.reasons import attempts_of, find_reason, succeeded
 from tunnel_tui.ssh.log.tunnel_log import own_lines
 from tunnel_tui.state.state_file import StateFile
-from tunnel_tui.supervise.process.process_tree import Census, registered
+from tunnel_tui.supervise.process.process_tree import ProcessTable, registered
 from tunnel_tui.supervise.start.launch import note
 from tunnel_tui.system import proc, signals, spawn
 from tunnel_tui.system.proc import ProcessStat
@@ -61,7 +61,7 @@ def give_up(settings: Settings, spec: TunnelSpec, count: int) -> bool:
         entries = state.entries_of(spec.hash)
         if not any(registered(entry, state.path) for entry in entries):
             return False
-        _kill(Census(settings, {spec.hash}).family(spec.hash, entries))
+        _kill(ProcessTable(settings, {spec.hash}).family(spec.hash, entries))
         text = f"ended after {count} refused logins; it waits for a person"
         note(settings, spec.hash, text)
     return True

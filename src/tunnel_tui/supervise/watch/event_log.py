@@ -18,7 +18,7 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 Sink = Callable[[str], None]
 
 
-class WatchLog:
+class EventLog:
     """Writes events; `sink` gets each line without its line feed."""
 
     def __init__(self, sink: Sink, clock: Callable[[], float] | None = None) -> None:

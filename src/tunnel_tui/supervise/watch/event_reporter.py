@@ -2,14 +2,14 @@
 
 from tunnel_tui.model import Direction, Outcome, Reason, ReasonCode, State, TunnelSpec, TunnelStatus
 from tunnel_tui.supervise.monitor.snapshot import STOPPING, Snapshot
-from tunnel_tui.supervise.watch.event_log import WatchLog
-from tunnel_tui.supervise.watch.retry import Attempt, Reviver
+from tunnel_tui.supervise.watch.event_log import EventLog
+from tunnel_tui.supervise.watch.retry import Attempt, RetryPolicy
 
 
-class Story:
+class EventReporter:
     """Tells snapshots, attempts and outcomes to a log."""
 
-    def __init__(self, log: WatchLog, reviver: Reviver) -> None:
+    def __init__(self, log: EventLog, reviver: RetryPolicy) -> None:
         self._log = log
         self._reviver = reviver
         self._told: dict[str, tuple[object, ...]] = {}

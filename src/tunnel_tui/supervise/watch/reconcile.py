@@ -11,10 +11,10 @@ from tunnel_tui.supervise.actions.apply import apply_plan, plan_changes
 from tunnel_tui.supervise.actions.lifecycle import stop_tunnels
 from tunnel_tui.supervise.monitor.stable_read import fingerprint, is_other, read_settled
 from tunnel_tui.supervise.process import stop_requests
-from tunnel_tui.supervise.watch.event_log import WatchLog
+from tunnel_tui.supervise.watch.event_log import EventLog
 from tunnel_tui.supervise.watch.event_reporter import named
-from tunnel_tui.supervise.watch.retry import Reviver
-from tunnel_tui.supervise.watch.start_queue import Job, Starter
+from tunnel_tui.supervise.watch.retry import RetryPolicy
+from tunnel_tui.supervise.watch.start_queue import Job, StartQueue
 
 _RETRY = 5.0
 """Seconds until another try where a configuration could not be put into force."""
@@ -22,7 +22,7 @@ _HALT = 3.0
 """Seconds to wait for a start that is under way."""
 
 
-class Force:
+class Reconciler:
     """Puts the newest good configuration into force; a broken one changes nothing.
 
     What did not change is not touched: neither what runs, nor what somebody has stopped, nor what
@@ -35,9 +35,9 @@ class Force:
     def __init__(
         self,
         settings: Settings,
-        log: WatchLog,
-        starter: Starter,
-        reviver: Reviver,
+        log: EventLog,
+        starter: StartQueue,
+        reviver: RetryPolicy,
         pause: Callable[[float], bool],
     ) -> None:
         self.retry_at: float | None = None

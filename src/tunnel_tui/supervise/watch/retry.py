@@ -69,7 +69,7 @@ class _Backoff:
         self.quiet_since: float | None = None
 
 
-class Reviver:
+class RetryPolicy:
     """Decides what is started again.
 
     Args:

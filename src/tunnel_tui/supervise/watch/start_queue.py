@@ -24,7 +24,7 @@ class Job(NamedTuple):
     asked: float = 0.0
 
 
-class Starter:
+class StartQueue:
     """Starts what is put into its queue.
 
     Args:

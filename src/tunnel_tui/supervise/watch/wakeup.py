@@ -15,7 +15,7 @@ LOOK = 5.0
 """Seconds between looks at the clocks."""
 
 
-class Alarm:
+class Wakeup:
     """Waits; `wake` may be called from any thread or signal handler."""
 
     def __init__(self) -> None:

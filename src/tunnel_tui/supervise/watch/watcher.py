@@ -15,15 +15,15 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.state.run_record import read_record
 from tunnel_tui.supervise.actions.reset import begin_afresh, prepare
 from tunnel_tui.supervise.monitor.monitor import Monitor, Snapshot
-from tunnel_tui.supervise.process.watcher_lock import WatcherState, WatchLock, watcher_state
+from tunnel_tui.supervise.process.watcher_lock import WatcherLock, WatcherState, watcher_state
 from tunnel_tui.supervise.stop.stop import stop_tunnels
 from tunnel_tui.supervise.watch import auth_guard, maintenance
-from tunnel_tui.supervise.watch.event_log import WatchLog
-from tunnel_tui.supervise.watch.event_reporter import Story
-from tunnel_tui.supervise.watch.reconcile import Force
-from tunnel_tui.supervise.watch.retry import Reviver
-from tunnel_tui.supervise.watch.start_queue import Job, Starter
-from tunnel_tui.supervise.watch.wakeup import Alarm
+from tunnel_tui.supervise.watch.event_log import EventLog
+from tunnel_tui.supervise.watch.event_reporter import EventReporter
+from tunnel_tui.supervise.watch.reconcile import Reconciler
+from tunnel_tui.supervise.watch.retry import RetryPolicy
+from tunnel_tui.supervise.watch.start_queue import Job, StartQueue
+from tunnel_tui.supervise.watch.wakeup import Wakeup
 from tunnel_tui.system import spawn
 
 __all__ = ["Begin", "Watcher", "WatcherState", "watcher_state"]
@@ -67,7 +67,7 @@ class Watcher:
     def __init__(
         self,
         settings: Settings,
-        log: WatchLog,
+        log: EventLog,
         *,
         begin: Begin = Begin.ADOPT,
         kind: str = "app",
@@ -76,22 +76,22 @@ class Watcher:
         self._settings = settings
         self._log = log
         self._begin = begin
-        self._lock = WatchLock(settings, kind)
+        self._lock = WatcherLock(settings, kind)
         self._monitor = (
             Monitor(settings, self.feed, traffic_interval=0.0, poll=POLL) if monitor else None
         )
-        self._alarm: Alarm | None = None
+        self._alarm: Wakeup | None = None
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self._snapshots: deque[Snapshot] = deque()
         self._outcomes: deque[tuple[Job, Outcome]] = deque()
         self._statuses: tuple[TunnelStatus, ...] = ()
-        self._starter = Starter(settings, self._started)
-        self._reviver = Reviver(
+        self._starter = StartQueue(settings, self._started)
+        self._reviver = RetryPolicy(
             time.monotonic, is_started=lambda which: read_record(settings, which) is not None
         )
-        self._story = Story(log, self._reviver)
-        self._force = Force(settings, log, self._starter, self._reviver, self._pause)
+        self._story = EventReporter(log, self._reviver)
+        self._force = Reconciler(settings, log, self._starter, self._reviver, self._pause)
         self._next_upkeep = 0.0
 
     def start(self) -> None:
@@ -108,7 +108,7 @@ class Watcher:
             self._lock.release()
             raise
         self._ending.clear()
-        self._alarm = Alarm()
+        self._alarm = Wakeup()
         self._starter.start()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._thread.start()
@@ -189,7 +189,7 @@ class Watcher:
         moments = [self._next_upkeep, self._reviver.next_due(), self._force.retry_at]
         return min(moment for moment in moments if moment is not None)
 
-    def _turn(self, alarm: Alarm) -> None:
+    def _turn(self, alarm: Wakeup) -> None:
         spawn.reap()
         self._take_outcomes()
         self._take_snapshots()

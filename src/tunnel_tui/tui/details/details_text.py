@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tunnel_tui.model import DirectionMode, Layer, ReasonCode, State, TunnelStatus
 from tunnel_tui.ssh.host_keys import ChangedKey
 from tunnel_tui.state.history import Record
-from tunnel_tui.supervise.info.tunnel_details import Particulars
+from tunnel_tui.supervise.info.tunnel_details import TunnelDetails
 from tunnel_tui.tui.format.glyphs import Glyphs
 from tunnel_tui.tui.format.text import (
     EVERYWHERE,
@@ -50,7 +50,7 @@ BROKEN_AT = dict.fromkeys(_NETWORK, 1) | dict.fromkeys(_FORWARD, 2)
 """Which rung a reason breaks; all others break the first."""
 
 
-class Rung(NamedTuple):
+class CheckLine(NamedTuple):
     """One rung of the ladder as shown. `advice` only where it is the broken one."""
 
     glyph: str
@@ -60,7 +60,7 @@ class Rung(NamedTuple):
     advice: str = ""
 
 
-def head_facts(status: TunnelStatus, more: Particulars, glyphs: Glyphs, now: float) -> list[Fact]:
+def head_facts(status: TunnelStatus, more: TunnelDetails, glyphs: Glyphs, now: float) -> list[Fact]:
     """Say how it is, why, and what stands in its way."""
     reason = status.reason
     facts: list[Fact] = [("state", _state(status, glyphs, now), STATE_TONES[status.state])]
@@ -87,7 +87,7 @@ def _key_facts(key: ChangedKey, glyphs: Glyphs) -> list[Fact]:
 
 
 def body_facts(
-    status: TunnelStatus, more: Particulars, mode: DirectionMode, command: str, now: float
+    status: TunnelStatus, more: TunnelDetails, mode: DirectionMode, command: str, now: float
 ) -> list[Fact]:
     """Say what it is for, what it runs, where it is written, and what has become of it."""
     spec = status.spec
@@ -112,7 +112,7 @@ def body_facts(
     return [fact for fact in facts if fact[1]]
 
 
-def config_facts(path: str, more: Particulars) -> list[Fact]:
+def config_facts(path: str, more: TunnelDetails) -> list[Fact]:
     """Show the tunnel's own lines of the configuration, under the place where they stand."""
     if not more.lines:
         return []
@@ -121,7 +121,7 @@ def config_facts(path: str, more: Particulars) -> list[Fact]:
     return facts + [("", f"{n:>4}  {clean(text[depth:])}", Tone.DIM) for n, text in more.lines]
 
 
-def history_facts(more: Particulars, glyphs: Glyphs, now: float) -> list[Fact]:
+def history_facts(more: TunnelDetails, glyphs: Glyphs, now: float) -> list[Fact]:
     """Show the changes of state, newest first."""
     facts: list[Fact] = []
     for index, record in enumerate(more.records[:SHOWN_RECORDS]):
@@ -142,7 +142,7 @@ def _record(record: Record, glyphs: Glyphs, now: float) -> tuple[str, Tone]:
     return f"{time.strftime(style, then):<13}{glyph} {name:<11}{why}", tone
 
 
-def _last_day(more: Particulars, now: float) -> str:
+def _last_day(more: TunnelDetails, now: float) -> str:
     summary = more.summary
     if summary is None:
         return ""
@@ -186,7 +186,7 @@ def _state(status: TunnelStatus, glyphs: Glyphs, now: float) -> str:
     return f" {glyphs.dot} ".join(part for part in parts if part)
 
 
-def climb(layers: Sequence[Layer], status: TunnelStatus, glyphs: Glyphs) -> list[Rung]:
+def climb(layers: Sequence[Layer], status: TunnelStatus, glyphs: Glyphs) -> list[CheckLine]:
     """Mark the rung that broke; what lies beyond it was not reached."""
     reason = status.reason
     down = status.state in {State.DEAD, State.STARTING}
@@ -201,12 +201,12 @@ def climb(layers: Sequence[Layer], status: TunnelStatus, glyphs: Glyphs) -> list
         if index == broken:
             advice = clean(reason.advice) if reason else ""
             text = clean(reason.text) if down and reason and index else detail
-            rungs.append(Rung(glyphs.bad, name, text, Tone.DEAD, advice))
+            rungs.append(CheckLine(glyphs.bad, name, text, Tone.DEAD, advice))
         elif layer.ok and not (down and broken is not None and index > broken):
-            rungs.append(Rung(glyphs.good, name, detail, Tone.RUNNING))
+            rungs.append(CheckLine(glyphs.good, name, detail, Tone.RUNNING))
         elif broken is not None and index < broken:
-            rungs.append(Rung(glyphs.open, name, detail, Tone.DIM))
+            rungs.append(CheckLine(glyphs.open, name, detail, Tone.DIM))
         else:
             unasked = detail if layer.ok is None else ""
-            rungs.append(Rung(glyphs.dot, name, unasked, Tone.FAINT))
+            rungs.append(CheckLine(glyphs.dot, name, unasked, Tone.FAINT))
     return rungs

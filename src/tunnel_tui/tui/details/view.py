@@ -13,10 +13,10 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tunnel_tui.model import DirectionMode, Layer, TunnelStatus
-from tunnel_tui.supervise.info.tunnel_details import Particulars
+from tunnel_tui.supervise.info.tunnel_details import TunnelDetails
 from tunnel_tui.tui.details.details_text import (
+    CheckLine,
     Fact,
-    Rung,
     body_facts,
     climb,
     config_facts,
@@ -27,11 +27,11 @@ from tunnel_tui.tui.format.glyphs import Glyphs
 from tunnel_tui.tui.format.line import TONE_CLASSES, Toned, suit_scroll_bars
 from tunnel_tui.tui.format.text import Tone, amount, clean, round_trip, sparkline
 from tunnel_tui.tui.keys import bindings
-from tunnel_tui.tui.table.rows import Past
+from tunnel_tui.tui.table.rows import TrafficHistory
 
 WIDE = 110
 """From this width on the ladder stands beside the facts, not below them."""
-NO_PAST = Past()
+NO_PAST = TrafficHistory()
 SPARK = 40
 """Cells of a graph."""
 
@@ -50,14 +50,14 @@ class Details(VerticalScroll, Toned, can_focus=True):
         self._path = path
         self._layers: Sequence[Layer] = ()
         self._command = ""
-        self._more = Particulars()
-        self._past = Past()
+        self._more = TunnelDetails()
+        self._past = TrafficHistory()
         self._status: TunnelStatus | None = None
         self._drawn: object = None
         self._page = Static(id="details-text")
 
     @property
-    def more(self) -> Particulars:
+    def more(self) -> TunnelDetails:
         """What was looked up of the tunnel shown."""
         return self._more
 
@@ -69,16 +69,16 @@ class Details(VerticalScroll, Toned, can_focus=True):
         """Hold one page of text."""
         yield self._page
 
-    def show(self, status: TunnelStatus | None, now: float, past: Past = NO_PAST) -> None:
+    def show(self, status: TunnelStatus | None, now: float, past: TrafficHistory = NO_PAST) -> None:
         """Show a tunnel and how it fared lately; what must be looked up comes later by `add`."""
         if not (status and self._status and status.spec.hash == self._status.spec.hash):
-            self._layers, self._command, self._more = (), "", Particulars()
+            self._layers, self._command, self._more = (), "", TunnelDetails()
             self.scroll_to(y=0, animate=False)
         self._status, self._past = status, past
         self._draw(now)
 
     def add(
-        self, key: str, layers: Sequence[Layer], command: str, more: Particulars, now: float
+        self, key: str, layers: Sequence[Layer], command: str, more: TunnelDetails, now: float
     ) -> None:
         """Take in what was looked up of tunnel `key`."""
         if self._status and key == self._status.spec.hash:
@@ -157,7 +157,7 @@ def make_grid(facts: Sequence[Fact], style: Callable[[Tone], Style]) -> Table:
     return grid
 
 
-def make_ladder(rungs: Sequence[Rung], style: Callable[[Tone], Style]) -> Table:
+def make_ladder(rungs: Sequence[CheckLine], style: Callable[[Tone], Style]) -> Table:
     """Draw the rungs from process to traffic; under the broken one, what to do."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=1)
@@ -176,7 +176,7 @@ def make_ladder(rungs: Sequence[Rung], style: Callable[[Tone], Style]) -> Table:
     return grid
 
 
-def draw_graphs(past: Past, glyphs: Glyphs) -> list[Fact]:
+def draw_graphs(past: TrafficHistory, glyphs: Glyphs) -> list[Fact]:
     """Draw traffic and round trip time of the last minute and a half, with the peak of each."""
     if len(past.round_trip) < 2:
         return []

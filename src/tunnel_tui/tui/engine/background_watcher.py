@@ -9,7 +9,7 @@ from tunnel_tui.errors import LockHeldError, TunnelTuiError
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.log.line_class import cap_log
 from tunnel_tui.supervise.monitor.monitor import Snapshot
-from tunnel_tui.supervise.watch.event_log import WatchLog
+from tunnel_tui.supervise.watch.event_log import EventLog
 from tunnel_tui.supervise.watch.watcher import Begin, Watcher, watcher_state
 
 RETRY = 3.0
@@ -20,7 +20,7 @@ OWN = "on (this app)"
 """What the header says of us."""
 
 
-class Duty:
+class BackgroundWatcher:
     """Takes the watch when it is free and keeps it until the app ends.
 
     Args:
@@ -71,7 +71,7 @@ class Duty:
     def _take(self) -> None:
         path = os.path.join(self._settings.data_dir, "watcher.log")
         # What runs stays as it is until the file changes: somebody only opened an app.
-        log = WatchLog(_Journal(path))
+        log = EventLog(_Journal(path))
         watcher = Watcher(self._settings, log, begin=Begin.ADOPT, kind="app", monitor=False)
         with self._lock:
             if self._ending.is_set():

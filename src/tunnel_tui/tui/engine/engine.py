@@ -8,7 +8,7 @@ from tunnel_tui.model import Layer, Outcome, Reason, TunnelSpec, TunnelStatus
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.command import Command
 from tunnel_tui.ssh.host_keys import ChangedKey
-from tunnel_tui.supervise.info.tunnel_details import Particulars
+from tunnel_tui.supervise.info.tunnel_details import TunnelDetails
 from tunnel_tui.supervise.monitor.monitor import Snapshot
 
 Progress = Callable[[int, int, Outcome], None]
@@ -108,7 +108,7 @@ class Engine(Protocol):
         """Climb the ladder from process to round trip time."""
         ...
 
-    def particulars(self, status: TunnelStatus) -> Particulars:
+    def particulars(self, status: TunnelStatus) -> TunnelDetails:
         """Look up its lines of the configuration, its past, and what stands in its way."""
         ...
 

@@ -23,12 +23,12 @@ from tunnel_tui.supervise.actions.lifecycle import (
     stop_tunnel,
     stop_tunnels,
 )
-from tunnel_tui.supervise.info.tunnel_details import Particulars, gather
+from tunnel_tui.supervise.info.tunnel_details import TunnelDetails, gather
 from tunnel_tui.supervise.login.control_master import attach, siblings
 from tunnel_tui.supervise.login.login import begin_login, needs_login
 from tunnel_tui.supervise.monitor.monitor import Monitor, Snapshot
 from tunnel_tui.system.spawn import find_program
-from tunnel_tui.tui.engine.background_watcher import OWN, Duty
+from tunnel_tui.tui.engine.background_watcher import OWN, BackgroundWatcher
 from tunnel_tui.tui.engine.engine import Follower, Login, Progress
 
 
@@ -38,7 +38,7 @@ class LiveEngine:
     def __init__(self, settings: Settings, *, watching: bool = False) -> None:
         self.settings = settings
         self._monitor: Monitor | None = None
-        self._duty = Duty(settings, self._tell_of_duty) if watching else None
+        self._duty = BackgroundWatcher(settings, self._tell_of_duty) if watching else None
         self._on_snapshot: Callable[[Snapshot], None] = lambda _: None
 
     def watch(self, on_snapshot: Callable[[Snapshot], None]) -> None:
@@ -119,7 +119,7 @@ class LiveEngine:
         """Climb the ladder from process to round trip time."""
         return Observer(self.settings).layers(status)
 
-    def particulars(self, status: TunnelStatus) -> Particulars:
+    def particulars(self, status: TunnelStatus) -> TunnelDetails:
         """Look up its lines of the configuration, its past, and what stands in its way."""
         return gather(self.settings, status, time.time())
 

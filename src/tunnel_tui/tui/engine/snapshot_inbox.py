@@ -62,7 +62,7 @@ def tells_of_death(changes: Iterable[Change]) -> bool:
     return any(change.after is State.DEAD for change in changes)
 
 
-class Pace:
+class RateLimit:
     """How often the screen takes in what is new: at once, but not without end.
 
     A single change must show within a frame. Where changes come in a stream, nobody can read more

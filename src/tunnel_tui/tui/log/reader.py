@@ -19,7 +19,7 @@ RUSH = 0.05
 """Seconds until the next look where there is more to read already."""
 
 
-class Told(StrEnum):
+class LogChange(StrEnum):
     """What a delivery means to what is shown."""
 
     OPENED = "opened"
@@ -27,7 +27,7 @@ class Told(StrEnum):
     BEGUN_ANEW = "begun anew"
 
 
-Deliver = Callable[[str, Told, list[str]], None]
+Deliver = Callable[[str, LogChange, list[str]], None]
 """Which log, what became of it, its new lines."""
 
 
@@ -76,11 +76,11 @@ class LogReader:
                 follower = self._follow(key) if key else None
                 pause = INTERVAL
                 if key and follower:
-                    self._hand_over(key, Told.OPENED, follower.open(OPEN_LINES))
+                    self._hand_over(key, LogChange.OPENED, follower.open(OPEN_LINES))
             elif key and follower:
                 update = follower.poll()
                 if update.reset or update.lines:
-                    told = Told.BEGUN_ANEW if update.reset else Told.GAINED
+                    told = LogChange.BEGUN_ANEW if update.reset else LogChange.GAINED
                     self._hand_over(key, told, list(update.lines))
                     pause = RUSH if update.more else INTERVAL
                 else:
@@ -88,7 +88,7 @@ class LogReader:
             self._wake.wait(pause if follower else None)
             self._wake.clear()
 
-    def _hand_over(self, key: str, told: Told, lines: list[str]) -> None:
+    def _hand_over(self, key: str, told: LogChange, lines: list[str]) -> None:
         self._free.wait()
         if self._closed:
             return

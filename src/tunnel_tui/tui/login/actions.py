@@ -7,7 +7,7 @@ from tunnel_tui.model import State, TunnelSpec
 from tunnel_tui.supervise.login.sibling_policy import Siblings, siblings_after_login
 from tunnel_tui.tui.format.text import clean, host_label
 from tunnel_tui.tui.keys.availability import why_not
-from tunnel_tui.tui.login.offer_siblings import Offer
+from tunnel_tui.tui.login.offer_siblings import OfferSiblings
 from tunnel_tui.tui.login.pane import LoginPane
 from tunnel_tui.tui.login.session import LoginSession, Phase
 from tunnel_tui.tui.login.terminal_view import TerminalView
@@ -249,7 +249,7 @@ class LoginActions(Actions):
                 if agreed:
                     self.context.operations.bring_up(rest)
 
-            self.app.push_screen(Offer(self.context.settings, rest), decide)
+            self.app.push_screen(OfferSiblings(self.context.settings, rest), decide)
         else:
             text = f"{count(len(rest), 'more tunnel')} could come up without a code: A"
             host = host_label(session.spec.remote_host)

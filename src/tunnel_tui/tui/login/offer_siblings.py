@@ -18,7 +18,7 @@ MOST = 8
 """Names that are listed; of more, the number."""
 
 
-class Offer(Confirm):
+class OfferSiblings(Confirm):
     """Yes, no, or always from now on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [ALWAYS]

@@ -13,7 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tunnel_tui.terminal.cells import DEFAULT_COLOUR, Style
-from tunnel_tui.terminal.screen import Run
+from tunnel_tui.terminal.screen import ForwardState
 from tunnel_tui.tui.format.line import stretch
 from tunnel_tui.tui.format.text import clean
 from tunnel_tui.tui.keys import bindings
@@ -210,7 +210,7 @@ class TerminalView(ScrollView, can_focus=True):
         self._fit()
 
 
-def draw_runs(runs: list[Run]) -> list[Segment]:
+def draw_runs(runs: list[ForwardState]) -> list[Segment]:
     """Turn runs of the screen model into segments; a pure look-up for each."""
     return [Segment(text, rich_style(style)) for text, style in runs]
 

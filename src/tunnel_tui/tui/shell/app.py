@@ -23,7 +23,7 @@ from tunnel_tui.tui.config.mistakes import Mistakes
 from tunnel_tui.tui.dialogs.help import Help
 from tunnel_tui.tui.engine.background_watcher import OWN
 from tunnel_tui.tui.engine.engine import Engine
-from tunnel_tui.tui.engine.snapshot_inbox import Inbox, Pace
+from tunnel_tui.tui.engine.snapshot_inbox import Inbox, RateLimit
 from tunnel_tui.tui.format.glyphs import ASCII, UNICODE, choose_glyphs
 from tunnel_tui.tui.format.text import clean, clean_lines
 from tunnel_tui.tui.format.theme import BY_WORD, THEMES, choose_theme
@@ -101,7 +101,7 @@ class TunnelApp(KeysInOrder):
         self._demo_hint = demo_hint
         self._login_hint = login_hint
         self._inbox = Inbox()
-        self._pace, self._pace_of_deaths = Pace(), Pace()
+        self._pace, self._pace_of_deaths = RateLimit(), RateLimit()
         self._announcer = Announcer(self, wishes.bell)
         self._progress: tuple[str, int, int] | None = None
         self._begun = False

@@ -16,7 +16,7 @@ from tunnel_tui.tui.details.view import Details
 from tunnel_tui.tui.format.text import clean
 from tunnel_tui.tui.keys import bindings
 from tunnel_tui.tui.log.actions import ALL, LogActions
-from tunnel_tui.tui.log.reader import LogReader, Told
+from tunnel_tui.tui.log.reader import LogChange, LogReader
 from tunnel_tui.tui.log.view import LogView
 from tunnel_tui.tui.login.pane import LoginPane
 from tunnel_tui.tui.login.terminal_view import TerminalView
@@ -36,7 +36,7 @@ from tunnel_tui.tui.shell.messages import DetailsRead, LogRead, ScreenBuilt
 from tunnel_tui.tui.shell.pane_tabs import PaneRule, Tab
 from tunnel_tui.tui.table.empty import Empty, teach
 from tunnel_tui.tui.table.filter_bar import FilterBar, SearchBar
-from tunnel_tui.tui.table.rows import Past
+from tunnel_tui.tui.table.rows import TrafficHistory
 from tunnel_tui.tui.table.table import TableHead, TunnelTable
 from tunnel_tui.tui.table.tree import branch_of, grow
 
@@ -199,7 +199,7 @@ class MainScreen(LogActions, ConfigActions):
         self.verdict.show(status if self.rule.tab is Tab.LOG else None)
         self.show_login()
         if detailed:
-            past = self.context.rows.past(row.key) if row else Past()
+            past = self.context.rows.past(row.key) if row else TrafficHistory()
             self.details.show(status, time.time(), past)
             self._look_up_details()
         self._show_note()
@@ -258,7 +258,7 @@ class MainScreen(LogActions, ConfigActions):
             self.context.operations.read_details(status)
         self._looked_up = key
 
-    def _deliver_log(self, key: str, told: Told, lines: list[str]) -> None:
+    def _deliver_log(self, key: str, told: LogChange, lines: list[str]) -> None:
         """Called by the reader's thread."""
         self.post_message(LogRead(key, told, lines))
 
@@ -270,9 +270,9 @@ class MainScreen(LogActions, ConfigActions):
         log, row = self.log_view, self.selected
         rests = row is not None and row.status.state in {State.STOPPED, State.INTERACTIVE}
         empty = "no log: it begins with a start" if rests else "no lines yet"
-        if event.told is Told.OPENED:
+        if event.told is LogChange.OPENED:
             log.open(event.lines, empty)
-        elif event.told is Told.BEGUN_ANEW:
+        elif event.told is LogChange.BEGUN_ANEW:
             log.begin_anew(event.lines, empty)
         else:
             log.append(event.lines)

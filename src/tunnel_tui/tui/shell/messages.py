@@ -8,8 +8,8 @@ from textual.message import Message
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Layer, Outcome, TunnelSpec
-from tunnel_tui.supervise.info.tunnel_details import Particulars
-from tunnel_tui.tui.log.reader import Told
+from tunnel_tui.supervise.info.tunnel_details import TunnelDetails
+from tunnel_tui.tui.log.reader import LogChange
 from tunnel_tui.tui.login.session import LoginSession
 
 
@@ -79,7 +79,7 @@ class BatchFinished(Message):
 class LogRead(Message):
     """A log was opened, began anew, or gained lines."""
 
-    def __init__(self, key: str, told: Told, lines: list[str]) -> None:
+    def __init__(self, key: str, told: LogChange, lines: list[str]) -> None:
         super().__init__()
         self.key = key
         self.told = told
@@ -89,7 +89,7 @@ class LogRead(Message):
 class DetailsRead(Message):
     """The ladder, the command and all else there is to know of one tunnel were looked up."""
 
-    def __init__(self, key: str, layers: list[Layer], command: str, more: Particulars) -> None:
+    def __init__(self, key: str, layers: list[Layer], command: str, more: TunnelDetails) -> None:
         super().__init__()
         self.key = key
         self.layers = layers

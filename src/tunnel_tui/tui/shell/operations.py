@@ -10,7 +10,7 @@ from textual.app import App
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec, TunnelStatus
 from tunnel_tui.ssh.host_keys import ChangedKey
-from tunnel_tui.supervise.info.tunnel_details import Particulars
+from tunnel_tui.supervise.info.tunnel_details import TunnelDetails
 from tunnel_tui.tui.engine.engine import Engine, Progress
 from tunnel_tui.tui.format.text import is_plain
 from tunnel_tui.tui.notify.toasts import shorten
@@ -147,7 +147,7 @@ class Operations:
             more = self._engine.particulars(status)
         except Exception as problem:  # details must not end the app
             tell_screen(
-                self._app, DetailsRead(key, [], f"not available: {problem!r}", Particulars())
+                self._app, DetailsRead(key, [], f"not available: {problem!r}", TunnelDetails())
             )
             return
         tell_screen(self._app, DetailsRead(key, layers, command, more))

@@ -33,7 +33,7 @@ class Rate(NamedTuple):
     history: tuple[float, ...] = ()
 
 
-class Past(NamedTuple):
+class TrafficHistory(NamedTuple):
     """The recent past of a connection, oldest first: bytes per second, and seconds."""
 
     received: tuple[float, ...] = ()
@@ -89,10 +89,10 @@ class Meter:
         return self.rate
 
     @property
-    def past(self) -> Past:
+    def past(self) -> TrafficHistory:
         """What was measured lately."""
         received, sent, round_trip = zip(*self._past, strict=True) if self._past else ((), (), ())
-        return Past(received, sent, round_trip)
+        return TrafficHistory(received, sent, round_trip)
 
 
 class RowModel:
@@ -133,10 +133,10 @@ class RowModel:
         for gone in self._meters.keys() - rows.keys():
             del self._meters[gone]
 
-    def past(self, key: str) -> Past:
+    def past(self, key: str) -> TrafficHistory:
         """Tell how a tunnel's connection fared lately."""
         meter = self._meters.get(key)
-        return meter.past if meter else Past()
+        return meter.past if meter else TrafficHistory()
 
     def set_busy(self, key: str, what: str) -> None:
         """Say what is being done to a tunnel right now; empty: nothing."""
