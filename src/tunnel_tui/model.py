@@ -258,6 +258,20 @@ TRANSIENT = frozenset(
     }
 )
 """Reasons that may pass by themselves; all others wait for a person."""
+AWAY = frozenset(
+    {
+        ReasonCode.UNRESOLVED,
+        ReasonCode.REFUSED,
+        ReasonCode.UNREACHABLE,
+        ReasonCode.TIMED_OUT,
+        ReasonCode.CONNECTION_LOST,
+        ReasonCode.JUMP_FAILED,
+    }
+)
+"""The server was not reached: what one tunnel finds out holds for all that lead there."""
+AGAIN = TRANSIENT | {ReasonCode.LOCAL_PORT_BUSY, ReasonCode.NOT_OURS}
+"""Worth another start. A busy local port is seen here, before anybody is bothered; a process
+whose pid belongs to somebody else now is gone (a reboot)."""
 
 
 class Reason(NamedTuple):

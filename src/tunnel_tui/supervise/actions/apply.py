@@ -10,10 +10,10 @@ from tunnel_tui.ssh.command import same_command
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.login import control_master
 from tunnel_tui.supervise.process import stop_requests
+from tunnel_tui.supervise.process.outcomes import ProgressCallback, skipped
 from tunnel_tui.supervise.process.process_tree import registered
 from tunnel_tui.supervise.start.limiter import CONFIRM_TIMEOUT
 from tunnel_tui.supervise.start.start_many import start_tunnels
-from tunnel_tui.supervise.start.startup_result import ProgressCallback, skipped
 from tunnel_tui.supervise.stop.stop import stop_tunnels
 
 

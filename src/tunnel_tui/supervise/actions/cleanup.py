@@ -4,19 +4,18 @@ import os
 from collections.abc import Sequence
 
 from tunnel_tui.errors import LockHeldError
-from tunnel_tui.model import Outcome, State, TunnelEntry, TunnelSpec
+from tunnel_tui.model import AGAIN, Outcome, State, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.observer import Observer
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.log.tunnel_log import log_path
 from tunnel_tui.state.run_record import read_record
 from tunnel_tui.state.state_file import StateFile
-from tunnel_tui.supervise.actions.sweep import MANY, TOLD, sweep
 from tunnel_tui.supervise.login.orphaned_masters import settle_logins, unlink_stale_sockets
 from tunnel_tui.supervise.process.process_tree import ProcessTable, leaders, registered
+from tunnel_tui.supervise.process.sweep import MANY, TOLD, sweep
 from tunnel_tui.supervise.process.terminate import end_processes
 from tunnel_tui.supervise.process.traces import delete_traces
 from tunnel_tui.supervise.process.watcher_lock import watcher_state
-from tunnel_tui.supervise.watch.retry import AGAIN
 from tunnel_tui.system import proc
 from tunnel_tui.system.proc import ProcessStat
 

@@ -6,10 +6,10 @@ from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.login import control_master
 from tunnel_tui.supervise.process import stop_requests
+from tunnel_tui.supervise.process.outcomes import ProgressCallback
 from tunnel_tui.supervise.start.limiter import CONFIRM_TIMEOUT
 from tunnel_tui.supervise.start.start_many import start_tunnels
 from tunnel_tui.supervise.start.start_one import start_tunnel
-from tunnel_tui.supervise.start.startup_result import ProgressCallback
 from tunnel_tui.supervise.stop.stop import stop_tunnel, stop_tunnels
 
 __all__ = [

@@ -6,7 +6,7 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome
 from tunnel_tui.settings import Settings
 from tunnel_tui.state.state_file import StateFile
-from tunnel_tui.supervise.start.launch import make_log_directory
+from tunnel_tui.supervise.process.tunnel_log import make_log_directory
 from tunnel_tui.supervise.stop.stop import stop_tunnels
 from tunnel_tui.system import files
 

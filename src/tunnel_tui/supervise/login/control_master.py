@@ -19,8 +19,10 @@ from tunnel_tui.ssh.login_command import build_request
 from tunnel_tui.state.run_record import read_record, write_record
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.process import stop_requests
+from tunnel_tui.supervise.process.local_port import check_listener
+from tunnel_tui.supervise.process.outcomes import LOCK_TIMEOUT, overtaken
 from tunnel_tui.supervise.process.process_tree import registered
-from tunnel_tui.supervise.start import launch
+from tunnel_tui.supervise.process.tunnel_log import make_log_directory, open_log, write_line
 from tunnel_tui.system import proc, sockets
 from tunnel_tui.system.proc import ProcessStat
 
@@ -57,9 +59,9 @@ def attach(settings: Settings, spec: TunnelSpec, asked: float | None = None) -> 
     """
     state = StateFile.of(settings)
     asked = stop_requests.now() if asked is None else asked
-    with state.lock_tunnel(spec.hash, launch.LOCK_TIMEOUT), lock_logins(state, [spec.remote_host]):
+    with state.lock_tunnel(spec.hash, LOCK_TIMEOUT), lock_logins(state, [spec.remote_host]):
         if stop_requests.is_outdated(spec.hash, asked):
-            return launch.overtaken(spec)
+            return overtaken(spec)
         running = _running(settings, state, spec)
         if running is not None:
             return running
@@ -133,7 +135,7 @@ def lock_logins(state: StateFile, remote_hosts: Iterable[str]) -> Iterator[None]
     """Keep others from attaching to, or ending, the logins of these hosts meanwhile."""
     with ExitStack() as locks:
         for name in sorted({login_id(host) for host in remote_hosts}):
-            locks.enter_context(state.lock_tunnel(name, launch.LOCK_TIMEOUT))
+            locks.enter_context(state.lock_tunnel(name, LOCK_TIMEOUT))
         yield
 
 
@@ -167,17 +169,17 @@ def _holds_already(
         holder = sockets.port_holder(listener.bind_host, listener.port)
         if holder is not None and holder.pid == master.pid:
             return True
-    launch.check_listener(spec, forward, lambda: entries)
+    check_listener(spec, forward, lambda: entries)
     return False
 
 
 def _register(settings: Settings, state: StateFile, spec: TunnelSpec, master: ProcessStat) -> None:
-    launch.make_log_directory(settings)
-    _, log = launch.open_log(settings, spec.hash)
+    make_log_directory(settings)
+    _, log = open_log(settings, spec.hash)
     try:
-        launch.write_line(log, f"starting {spec.name}")
+        write_line(log, f"starting {spec.name}")
         who = f"attached to the login of {spec.remote_host} (master={master.pid})"
-        launch.write_line(log, who)
+        write_line(log, who)
         write_record(settings, spec.hash, master.pid, log)
     finally:
         os.close(log)

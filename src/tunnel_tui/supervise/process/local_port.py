@@ -1,13 +1,20 @@
 """Can ssh listen there? Tried the way ssh does it, before ssh is started."""
 
+import errno
 import os
 import stat as stat_bits
 import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from tunnel_tui.errors import FileRefusedError, PortBusyError
-from tunnel_tui.model import Endpoint, TunnelSpec
+from tunnel_tui.errors import (
+    FileRefusedError,
+    PortBusyError,
+)
+from tunnel_tui.model import Endpoint, Forward, TunnelEntry, TunnelSpec
+from tunnel_tui.observe import identity
+from tunnel_tui.system import proc, sockets
 
 
 def can_bind(host: str, port: int) -> bool:
@@ -16,7 +23,6 @@ def can_bind(host: str, port: int) -> bool:
     A name that does not resolve and a port that needs privileges count as free: ssh says better
     what is wrong with them.
     """
-    import errno
     import socket
 
     for family, address in _addresses(host, int(time.monotonic())):
@@ -77,3 +83,53 @@ def check_socket(spec: TunnelSpec, listener: Endpoint) -> None:
         "another process answers there",
         "stop that process, or change the path",
     )
+
+
+def check_listener(
+    spec: TunnelSpec, forward: Forward, entries: Callable[[], Sequence[TunnelEntry]]
+) -> None:
+    """See that ssh can listen where the tunnel wants to; `entries` tell which tunnel is there.
+
+    Raises:
+        PortBusyError: another process listens there; the detail names it.
+        FileRefusedError: the socket path is taken by something that is not a socket.
+    """
+    if forward.listener.path:
+        check_socket(spec, forward.listener)
+        return
+    host, port = forward.listener.bind_host, forward.listener.port
+    if can_bind(host, port):
+        return
+    holder = sockets.port_holder(host, port)
+    if holder is None:  # gone this moment, or it does not listen yet: ssh will say
+        return
+    ours = _tunnel_of(holder.pid, port, entries()) if holder.pid else None
+    if ours is not None:
+        raise PortBusyError(
+            f"{spec.name}: local port {port} is in use",
+            f"{holder.address} is held by your tunnel {ours.name} (pid {holder.pid})",
+            "change local_port of one of them",
+        )
+    who = (
+        f"pid {holder.pid} ({holder.command})" if holder.pid else "a process not visible from here"
+    )
+    raise PortBusyError(
+        f"{spec.name}: local port {port} is in use",
+        f"{holder.address} is held by {who} of user {holder.user}",
+        "stop that process, or change local_port",
+    )
+
+
+def _tunnel_of(pid: int, port: int, entries: Sequence[TunnelEntry]) -> TunnelEntry | None:
+    """Find the tunnel whose ssh (or login) is process `pid`."""
+    if not proc.runs_for(pid, proc.trusted_users()):
+        return None
+    tag = identity.tag_of(proc.command_line(pid))
+    found = [entry for entry in entries if entry.hash == tag or entry.pid == pid]
+    # Several tunnels may ride on one login: the port tells which.
+    exact = (e for e in found if str(port) in (_port(e.local_port), _port(e.remote_port)))
+    return next(exact, found[0] if found else None)
+
+
+def _port(endpoint: str) -> str:
+    return endpoint.rpartition(":")[2]

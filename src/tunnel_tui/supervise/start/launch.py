@@ -1,41 +1,39 @@
 """One start, up to the moment when the process runs and is registered."""
 
-import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from functools import lru_cache
 from typing import NamedTuple
 
 from tunnel_tui.errors import (
     ConfigError,
-    FileRefusedError,
     InteractiveTunnelError,
     PortBusyError,
-    SpawnError,
     TunnelTuiError,
 )
 from tunnel_tui.model import Forward, Outcome, TunnelEntry, TunnelSpec
-from tunnel_tui.observe import identity
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.command import Command, build_command, forward_of
 from tunnel_tui.ssh.log.line_class import tail_lines
-from tunnel_tui.ssh.log.tunnel_log import is_strangers, log_path
+from tunnel_tui.ssh.log.tunnel_log import log_path
 from tunnel_tui.state.run_record import read_record, remove_record, write_record
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.process import stop_requests
-from tunnel_tui.supervise.process.local_port import can_bind, check_socket
-from tunnel_tui.supervise.process.process_tree import ProcessTable, leaders, registered
+from tunnel_tui.supervise.process.local_port import check_listener
+from tunnel_tui.supervise.process.outcomes import LOCK_TIMEOUT, is_running, overtaken
+from tunnel_tui.supervise.process.process_tree import ProcessTable, leaders
 from tunnel_tui.supervise.process.terminate import end_processes
-from tunnel_tui.system import files, proc, signals, sockets, spawn
-
-LOCK_TIMEOUT = 30.0
-"""Seconds to wait for another start or stop of the same tunnel."""
-LOG_DIRECTORY_MODE = 0o1777
-"""Sticky: everybody may write there, and nobody removes what is another's."""
-NOT_STARTED = "not started: "
-"""What a line of ours says before the reason (ssh/log/failures.py reads it)."""
+from tunnel_tui.supervise.process.tunnel_log import (
+    NOT_STARTED,
+    _unwritable,
+    make_log_directory,
+    note,
+    open_log,
+    open_stderr,
+    write_line,
+)
+from tunnel_tui.system import files, proc, signals, spawn
 
 
 class Launch(NamedTuple):
@@ -120,21 +118,6 @@ def _is_wanted(settings: Settings, state: StateFile, tunnel_hash: str) -> bool:
     return bool(state.entries_of(tunnel_hash))
 
 
-def overtaken(spec: TunnelSpec) -> Outcome:
-    """Say that a start came to nothing because of a later stop."""
-    return Outcome(spec.hash, spec.name, True, "skipped", "it was stopped meanwhile")
-
-
-def is_running(
-    spec: TunnelSpec, entries: Iterable[TunnelEntry], state: StateFile
-) -> Outcome | None:
-    """Say at once, without any lock, that the tunnel runs already; None: it does not."""
-    for entry in entries:
-        if entry.hash == spec.hash and registered(entry, state.path):
-            return Outcome(spec.hash, spec.name, True, "already running", "", "", entry.pid)
-    return None
-
-
 def _running(state: StateFile, spec: TunnelSpec, census: ProcessTable) -> Outcome | None:
     """Find the tunnel running already, registered or not; end what is left of a dead one."""
     entries = state.entries_of(spec.hash)
@@ -196,20 +179,6 @@ def _make_data_directory(path: str, _second: int) -> None:
         files.make_directory(path, 0o700)
 
 
-def make_log_directory(settings: Settings) -> None:
-    """Make the directory of the logs.
-
-    Raises:
-        FileRefusedError: it is a symlink, or something else that is no directory.
-        OSError: it cannot be made.
-    """
-    try:
-        files.make_directory(settings.log_dir, LOG_DIRECTORY_MODE)
-    except FileRefusedError as error:
-        advice = "remove it, or set AUTOSSH_LOG_DIR to another directory"
-        raise FileRefusedError("log directory refused", error.detail, advice) from error
-
-
 @lru_cache(maxsize=2)
 def _check_ssh_configuration(path: str, _second: int) -> None:
     """See that ssh may read its configuration; looked for once a second, while it may."""
@@ -226,69 +195,6 @@ def _note_refusal(settings: Settings, spec: TunnelSpec, error: TunnelTuiError) -
     note(settings, spec.hash, text)
 
 
-def note(settings: Settings, tunnel_hash: str, text: str) -> None:
-    """Write a line of ours into a log, if that can be: what it is about matters more."""
-    try:
-        _, log = open_log(settings, tunnel_hash)
-    except TunnelTuiError:
-        return
-    try:
-        write_line(log, text)
-    except OSError:
-        pass  # the disk is full
-    finally:
-        os.close(log)
-
-
-def open_log(settings: Settings, tunnel_hash: str) -> tuple[str, int]:
-    """Open a tunnel's log for appending, creating it; return its path and a descriptor.
-
-    It is in our own directory where the shared one, or what stands there under its name, is
-    another user's.
-
-    Raises:
-        FileRefusedError: it is a symlink, no regular file, or root's.
-        SpawnError: it cannot be written.
-    """
-    path = settings.log_file(tunnel_hash)
-    try:
-        try:
-            if not is_strangers(settings.log_dir):
-                return path, files.open_log(path)
-        except FileRefusedError:
-            if not is_strangers(path):
-                raise
-        path = settings.private_log_file(tunnel_hash)
-        files.make_directory(os.path.dirname(path), 0o700)
-        return path, files.open_log(path)
-    except FileRefusedError as error:
-        # Mostly what an earlier run left there, of another user: a stop of theirs removes it.
-        advice = f"its owner or root removes it with: tunnel-tui stop-tunnel {tunnel_hash[:8]}"
-        raise FileRefusedError(error.title, error.detail, advice) from error
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def open_stderr(settings: Settings, tunnel_hash: str) -> int:
-    """Open the private file for what others say on ssh's standard error, empty.
-
-    Raises:
-        SpawnError: it cannot be written.
-    """
-    path = settings.stderr_file(tunnel_hash)
-    try:
-        files.make_directory(os.path.dirname(path), 0o700)
-        return files.open_log(path, append=False)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: str, error: OSError) -> SpawnError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    advice = "make room on the disk" if full else "check the directory"
-    return SpawnError("the log cannot be written", f"{path}: {error.strerror or error}", advice)
-
-
 def _call_off(settings: Settings, state: StateFile, started: Launch) -> None:
     _undo(started.pid)
     remove_record(settings, started.spec.hash)
@@ -303,63 +209,3 @@ def _undo(pid: int) -> None:
     end_processes(stats, grace=1.0)
     spawn.reap()
     signals.wait_gone([pid], 1.0)
-
-
-def write_line(log: int, text: str) -> None:
-    """Append a line of our own to a tunnel's log, dated the way autossh(1) does."""
-    stamp = time.strftime("%Y/%m/%d %H:%M:%S")
-    shown = text
-    if not text.isprintable():
-        shown = "".join(character if character.isprintable() else "?" for character in text)
-    line = f"{stamp} tunnel-tui[{os.getpid()}]: {shown}\n"
-    os.write(log, line.encode("utf-8", "replace"))
-
-
-def check_listener(
-    spec: TunnelSpec, forward: Forward, entries: Callable[[], Sequence[TunnelEntry]]
-) -> None:
-    """See that ssh can listen where the tunnel wants to; `entries` tell which tunnel is there.
-
-    Raises:
-        PortBusyError: another process listens there; the detail names it.
-        FileRefusedError: the socket path is taken by something that is not a socket.
-    """
-    if forward.listener.path:
-        check_socket(spec, forward.listener)
-        return
-    host, port = forward.listener.bind_host, forward.listener.port
-    if can_bind(host, port):
-        return
-    holder = sockets.port_holder(host, port)
-    if holder is None:  # gone this moment, or it does not listen yet: ssh will say
-        return
-    ours = _tunnel_of(holder.pid, port, entries()) if holder.pid else None
-    if ours is not None:
-        raise PortBusyError(
-            f"{spec.name}: local port {port} is in use",
-            f"{holder.address} is held by your tunnel {ours.name} (pid {holder.pid})",
-            "change local_port of one of them",
-        )
-    who = (
-        f"pid {holder.pid} ({holder.command})" if holder.pid else "a process not visible from here"
-    )
-    raise PortBusyError(
-        f"{spec.name}: local port {port} is in use",
-        f"{holder.address} is held by {who} of user {holder.user}",
-        "stop that process, or change local_port",
-    )
-
-
-def _tunnel_of(pid: int, port: int, entries: Sequence[TunnelEntry]) -> TunnelEntry | None:
-    """Find the tunnel whose ssh (or login) is process `pid`."""
-    if not proc.runs_for(pid, proc.trusted_users()):
-        return None
-    tag = identity.tag_of(proc.command_line(pid))
-    found = [entry for entry in entries if entry.hash == tag or entry.pid == pid]
-    # Several tunnels may ride on one login: the port tells which.
-    exact = (e for e in found if str(port) in (_port(e.local_port), _port(e.remote_port)))
-    return next(exact, found[0] if found else None)
-
-
-def _port(endpoint: str) -> str:
-    return endpoint.rpartition(":")[2]

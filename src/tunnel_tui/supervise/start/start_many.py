@@ -13,9 +13,16 @@ from tunnel_tui.ssh.command import Command, build_command
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.login import control_master
 from tunnel_tui.supervise.process import stop_requests
+from tunnel_tui.supervise.process.outcomes import (
+    ProgressCallback,
+    is_running,
+    outcome_of,
+    overtaken,
+    skipped,
+)
 from tunnel_tui.supervise.process.process_tree import ProcessTable
 from tunnel_tui.supervise.process.rivals import Rivals
-from tunnel_tui.supervise.start.launch import is_running, launch, overtaken
+from tunnel_tui.supervise.start.launch import launch
 from tunnel_tui.supervise.start.limiter import (
     CONFIRM_TIMEOUT,
     Pending,
@@ -24,14 +31,7 @@ from tunnel_tui.supervise.start.limiter import (
     leave,
     slot_keeper,
 )
-from tunnel_tui.supervise.start.startup_result import (
-    ProgressCallback,
-    StartupResult,
-    conclude,
-    outcome_of,
-    result_of,
-    skipped,
-)
+from tunnel_tui.supervise.start.startup_result import StartupResult, conclude, result_of
 from tunnel_tui.system import spawn
 
 _PAUSE = 0.01

@@ -10,7 +10,8 @@ from tunnel_tui.settings import MAX_STARTING, Settings
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.login import control_master
 from tunnel_tui.supervise.process import stop_requests
-from tunnel_tui.supervise.start.launch import is_running, launch
+from tunnel_tui.supervise.process.outcomes import is_running
+from tunnel_tui.supervise.start.launch import launch
 from tunnel_tui.supervise.start.limiter import Pending, SlotPatience, leave, slot_keeper
 from tunnel_tui.supervise.start.startup_result import StartupResult, conclude, result_of
 from tunnel_tui.system import spawn

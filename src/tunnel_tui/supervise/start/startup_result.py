@@ -2,10 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable
 from enum import Enum
 
-from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import ForwardKind, Outcome, TunnelSpec
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.client_config import SshClient
@@ -24,9 +22,6 @@ _SUCCESS = {
         rb"ssh_confirm_remote_forward\(\):\d+ \([^)]*pid=(\d+)\): remote forward success"
     ),
 }
-
-ProgressCallback = Callable[[int, int, Outcome], None]
-"""Gets: how many are done, how many there are, the outcome of the last one."""
 
 
 class StartupResult(Enum):
@@ -81,22 +76,6 @@ def failure(settings: Settings, started: Launch) -> Outcome:
 def others(settings: Settings, spec: TunnelSpec) -> list[str]:
     """Return the last lines of what proxy programs and jump hosts said."""
     return tail_lines(settings.stderr_file(spec.hash), 20)
-
-
-def outcome_of(error: TunnelTuiError | OSError, tunnel_hash: str, name: str) -> Outcome:
-    """Put an error that concerns one tunnel into the list of outcomes."""
-    if isinstance(error, TunnelTuiError):
-        message = f"{error.title}: {error.detail}" if error.detail else error.title
-        return Outcome(tunnel_hash, name, False, "failed", message, error.advice)
-    place = f"{error.filename}: " if error.filename else ""
-    message = f"{place}{error.strerror or error}"
-    return Outcome(tunnel_hash, name, False, "failed", message)
-
-
-def skipped(spec: TunnelSpec, why: str) -> Outcome:
-    """Say that nobody tried, and how a person can where only a person can."""
-    advice = f"tunnel-tui auth {spec.hash[:8]}" if spec.interactive else ""
-    return Outcome(spec.hash, spec.name, True, "skipped", why, advice)
 
 
 def conclude(

@@ -9,15 +9,15 @@ from tunnel_tui.observe.identity import foreign_owner
 from tunnel_tui.settings import STOP_GRACE, Settings
 from tunnel_tui.state.run_record import remove_record
 from tunnel_tui.state.state_file import StateFile
-from tunnel_tui.supervise.actions.sweep import MANY, sweep
 from tunnel_tui.supervise.login.control_master import lock_logins
 from tunnel_tui.supervise.login.orphaned_masters import settle_logins
 from tunnel_tui.supervise.monitor.history_writer import record_stops
 from tunnel_tui.supervise.process import stop_requests
+from tunnel_tui.supervise.process.outcomes import ProgressCallback, outcome_of
 from tunnel_tui.supervise.process.process_tree import ProcessTable, registered
+from tunnel_tui.supervise.process.sweep import MANY, sweep
 from tunnel_tui.supervise.process.terminate import Ending, end_processes
 from tunnel_tui.supervise.process.traces import delete_all_traces, delete_traces
-from tunnel_tui.supervise.start.startup_result import ProgressCallback, outcome_of
 from tunnel_tui.supervise.stop.targets import Target, detach
 from tunnel_tui.system import proc
 

@@ -8,7 +8,7 @@ from tunnel_tui.ssh.log.reasons import attempts_of, find_reason, succeeded
 from tunnel_tui.ssh.log.tunnel_log import own_lines
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.process.process_tree import ProcessTable, registered
-from tunnel_tui.supervise.start.launch import note
+from tunnel_tui.supervise.process.tunnel_log import note
 from tunnel_tui.system import proc, signals, spawn
 from tunnel_tui.system.proc import ProcessStat
 

@@ -9,22 +9,16 @@ import random
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from tunnel_tui.model import TRANSIENT, Reason, ReasonCode, State, TunnelSpec, TunnelStatus
-
-AWAY = frozenset(
-    {
-        ReasonCode.UNRESOLVED,
-        ReasonCode.REFUSED,
-        ReasonCode.UNREACHABLE,
-        ReasonCode.TIMED_OUT,
-        ReasonCode.CONNECTION_LOST,
-        ReasonCode.JUMP_FAILED,
-    }
+from tunnel_tui.model import (
+    AGAIN,
+    AWAY,
+    Reason,
+    ReasonCode,
+    State,
+    TunnelSpec,
+    TunnelStatus,
 )
-"""The server was not reached: what one tunnel finds out holds for all that lead there."""
-AGAIN = TRANSIENT | {ReasonCode.LOCAL_PORT_BUSY, ReasonCode.NOT_OURS}
-"""Worth another start. A busy local port is seen here, before anybody is bothered; a process
-whose pid belongs to somebody else now is gone (a reboot)."""
+
 AWAY_CAP = 6.0
 """Seconds, at most, between two attempts to reach a server."""
 AWAY_RATE = 5.0

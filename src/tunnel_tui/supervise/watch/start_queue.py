@@ -10,8 +10,7 @@ from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.settings import MAX_STARTING, Settings
 from tunnel_tui.supervise.actions.lifecycle import start_tunnels
 from tunnel_tui.supervise.process import stop_requests
-from tunnel_tui.supervise.start.launch import overtaken
-from tunnel_tui.supervise.start.startup_result import outcome_of
+from tunnel_tui.supervise.process.outcomes import outcome_of, overtaken
 from tunnel_tui.supervise.watch.auth_guard import end_waiting
 
 
