@@ -8,8 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.properties import repeatable
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.edit import add_tunnel, change_tunnel, delete_tunnel
-from tunnel_tui.config.load import Config, load_config
+from tunnel_tui.config.load import load_config
 from tunnel_tui.config.schema.field_check import check_field
 from tunnel_tui.model import Direction
 

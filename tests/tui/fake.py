@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tunnel_tui.config.load import Config
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.logs.follow import LogUpdate

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tui.fake import KEY_CHANGED, LOG, FakeEngine, showcase, spec
 from tests.tui.support import line_with, main_of, notes, opened, text_of, until
-from tunnel_tui.config.load import Config
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.errors import PortBusyError
 from tunnel_tui.logs.follow import LogUpdate

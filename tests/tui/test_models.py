@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tui.fake import FakeEngine, showcase, spec
-from tunnel_tui.config.load import Config
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import Problem, State, Traffic, TunnelEntry, TunnelStatus
 from tunnel_tui.supervise.monitor.monitor import Change

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunnel_tui.config import backups
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.edit import (
     Edited,
     add_tunnel,
@@ -16,7 +17,7 @@ from tunnel_tui.config.edit import (
     delete_tunnel,
     duplicate_tunnel,
 )
-from tunnel_tui.config.load import Config, load_config
+from tunnel_tui.config.load import load_config
 from tunnel_tui.config.yaml_text.quoting import render_scalar
 from tunnel_tui.config.yaml_text.tree import parse_tree
 from tunnel_tui.errors import ConfigChangedError, ConfigError, UnknownTunnelError

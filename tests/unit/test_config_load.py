@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunnel_tui.config.load import Config, load_config
+from tunnel_tui.config.config import Config
+from tunnel_tui.config.load import load_config
 from tunnel_tui.config.parse import parse_config
 from tunnel_tui.config.yaml_text import tree
 from tunnel_tui.model import Direction, Problem, tunnel_hash

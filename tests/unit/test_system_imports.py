@@ -6,7 +6,7 @@ import sys
 import pytest
 
 READING = ["proc", "signals", "sockets", "netlink", "files", "locks"]
-ALL = [*READING, "portable", "spawn", "inotify", "events"]
+ALL = [*READING, "spawn", "inotify", "events"]
 
 SLOW = {
     "asyncio",

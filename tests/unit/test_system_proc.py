@@ -105,35 +105,6 @@ def test_no_descriptor_is_lost():
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_portable_answers_agree():
-    portable = pytest.importorskip("tunnel_tui.system.portable")
-    ours, theirs = proc.read_stat(os.getpid()), portable.read_stat(os.getpid())
-    assert ours is not None
-    assert (theirs.pid, theirs.ppid, theirs.pgrp, theirs.session) == (
-        ours.pid,
-        ours.ppid,
-        ours.pgrp,
-        ours.session,
-    )
-    assert theirs.start_ticks / proc._TICKS == pytest.approx(proc.start_time(ours), abs=2)
-    assert portable.command_line(os.getpid()) == proc.command_line(os.getpid())
-    assert portable.owner(os.getpid()) == os.geteuid()
-    assert portable.read_stat(NOBODY) is None
-
-
-def test_without_proc_everything_is_asked_of_psutil(monkeypatch):
-    monkeypatch.setattr(proc, "HAS_PROC", False)
-    stat = proc.read_stat(os.getpid())
-    assert stat is not None
-    assert proc.start_time(stat) == pytest.approx(time.time(), abs=3600 * 24)
-    assert proc.is_alive(os.getpid())
-    assert not proc.is_alive(NOBODY)
-    assert proc.command_line(os.getpid())
-    assert proc.children(NOBODY) == ()
-    assert os.getpid() in [found.pid for found in proc.scan(frozenset({stat.comm}))]
-    assert proc.owner(os.getpid()) == (os.geteuid(), proc.user_name(os.geteuid()))
-
-
 def test_threads_may_read_at_once():
     results: list[bool] = []
     threads = [

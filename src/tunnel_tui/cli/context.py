@@ -9,7 +9,7 @@ from tunnel_tui.errors import ConfigError
 from tunnel_tui.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from tunnel_tui.config.load import Config
+    from tunnel_tui.config.config import Config
     from tunnel_tui.state.state_file import StateRead
 
 

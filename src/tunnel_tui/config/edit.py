@@ -14,7 +14,8 @@ from typing import NamedTuple
 import yaml
 
 from tunnel_tui.config.backups import backup
-from tunnel_tui.config.load import Config, read_bytes
+from tunnel_tui.config.config import Config
+from tunnel_tui.config.load import read_bytes
 from tunnel_tui.config.parse import parse_config
 from tunnel_tui.config.schema.problems import Report
 from tunnel_tui.config.schema.requested import Values, as_written, effective, says

@@ -2,7 +2,7 @@
 
 import yaml
 
-from tunnel_tui.config.load import Config
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.schema import values
 from tunnel_tui.config.schema.document import read_document
 from tunnel_tui.config.schema.problems import Report

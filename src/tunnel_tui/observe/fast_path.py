@@ -12,7 +12,7 @@ from tunnel_tui.model import DirectionMode, Forward, TunnelEntry, TunnelSpec
 from tunnel_tui.observe.tunnel_process import TunnelProcess
 from tunnel_tui.ssh.log.forward_state import ForwardStateReader
 from tunnel_tui.ssh.marks import OWN_LOG, TAG_OPTION
-from tunnel_tui.system.proc import HAS_PROC, raw_command_line, read_stat, runs_for, trusted_users
+from tunnel_tui.system.proc import raw_command_line, read_stat, runs_for, trusted_users
 
 _RUNS = "RSDI"
 """proc(5): runs, sleeps, waits for a disk, idles. What is stopped or traced goes the long way."""
@@ -28,7 +28,7 @@ def by_word(
     A child's parent lives: the kernel gives an orphan another one (wait(2)). So the registered
     process need not be read itself.
     """
-    if not HAS_PROC or entry.pid <= 1 or spec.interactive:
+    if entry.pid <= 1 or spec.interactive:
         return None
     command = raw_command_line(entry.pid)
     forward = _carried(command, entry.hash, spec, mode)

@@ -2,7 +2,7 @@
 
 import os
 
-from tunnel_tui.system.proc import HAS_PROC, OUR_OWN_TROUBLE, ProcessStat, read_stat
+from tunnel_tui.system.proc import OUR_OWN_TROUBLE, ProcessStat
 
 _ENOUGH = 1024
 _DEAD = (b"Z", b"X", b"x")
@@ -23,11 +23,6 @@ def read_liveness(stat: ProcessStat, *, same_parent: bool = False) -> str:
     Raises:
         OSError: we cannot open files any more.
     """
-    if not HAS_PROC:
-        now = read_stat(stat.pid)
-        same = now is not None and now.alive and now.start_ticks == stat.start_ticks
-        same = same and (not same_parent or (now is not None and now.ppid == stat.ppid))
-        return now.state if same and now is not None else ""
     try:
         fd = os.open(f"/proc/{stat.pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

@@ -1,7 +1,6 @@
 """Processes as the kernel shows them: raw readers of proc(5), a few microseconds each.
 
-`psutil` answers the same questions a hundred times slower; it only stands in where there is no
-`/proc` (see `portable`).
+`psutil` answers the same questions a hundred times slower: it is used where that does not matter.
 """
 
 import errno
@@ -9,9 +8,6 @@ import os
 import time
 from collections.abc import Container, Iterator
 from typing import NamedTuple
-
-HAS_PROC = os.path.exists("/proc/self/stat")
-"""False on systems without a Linux `/proc`, such as macOS."""
 
 OUR_OWN_TROUBLE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 """Errors that say nothing of the process that was to be read."""
@@ -53,10 +49,6 @@ def read_stat(pid: int) -> ProcessStat | None:
     """
     if pid <= 0:
         return None
-    if not HAS_PROC:
-        from tunnel_tui.system import portable
-
-        return portable.read_stat(pid)
     data = _read(f"/proc/{pid}/stat", strict=True)
     return _parse_stat(data) if data else None
 
@@ -65,11 +57,7 @@ def is_alive(pid: int) -> bool:
     """Tell whether a process runs, whoever owns it. Zombies and pids up to 1 do not count."""
     if pid <= 1:
         return False
-    if not HAS_PROC:
-        stat = read_stat(pid)
-        if stat is not None:
-            return stat.alive
-    elif data := _read(f"/proc/{pid}/stat", strict=True):
+    if data := _read(f"/proc/{pid}/stat", strict=True):
         state = data.rfind(b")") + 2  # the name before it may contain anything
         return data[state : state + 1].decode("ascii", "replace") not in _DEAD_STATES
     # `hidepid` (proc(5)) hides other people's processes; signal 0 still tells them from nobody.
@@ -79,7 +67,7 @@ def is_alive(pid: int) -> bool:
         return True
     except (OSError, OverflowError):
         return False
-    return not HAS_PROC
+    return False
 
 
 def exists(pid: int) -> bool:
@@ -99,10 +87,6 @@ def command_line(pid: int) -> tuple[str, ...]:
     """Read the arguments of a process; empty when it is gone, hidden or a zombie."""
     if pid <= 0:
         return ()
-    if not HAS_PROC:
-        from tunnel_tui.system import portable
-
-        return portable.command_line(pid)
     data = raw_command_line(pid).rstrip(b"\0")
     return tuple(os.fsdecode(data).split("\0")) if data else ()
 
@@ -139,10 +123,6 @@ def children(pid: int) -> tuple[int, ...]:
     """List the children of a process, zombies included."""
     if pid <= 0:
         return ()
-    if not HAS_PROC:
-        from tunnel_tui.system import portable
-
-        return portable.children(pid)
     found = _children_of_thread(pid, pid)
     if found is None:
         if _children_of_thread(os.getpid(), os.getpid()) is not None:
@@ -177,8 +157,6 @@ def start_time(stat: ProcessStat) -> float:
     The same process always gives the same value, unless the system clock jumps.
     """
     global _boot_epoch
-    if not HAS_PROC:
-        return stat.start_ticks / _TICKS
     boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     if abs(boot - _boot_epoch) > 1.0:  # first use, or the clock was set
         _boot_epoch = boot
@@ -194,16 +172,13 @@ def owner(pid: int) -> tuple[int, str] | None:
     """Say who runs a process: effective user id and user name. None: gone or hidden."""
     if pid <= 0:
         return None
-    if not HAS_PROC:
-        from tunnel_tui.system import portable
+    import psutil
 
-        uid = portable.owner(pid)
-    else:
-        try:
-            uid = os.stat(f"/proc/{pid}").st_uid
-        except OSError:
-            return None
-    return None if uid is None else (uid, user_name(uid))
+    try:
+        uid = psutil.Process(pid).uids().effective
+    except (psutil.Error, OverflowError):
+        return None
+    return uid, user_name(uid)
 
 
 def runs_for(pid: int, uids: Container[int]) -> bool:
@@ -213,9 +188,6 @@ def runs_for(pid: int, uids: Container[int]) -> bool:
     program that a stranger has started with arguments of his making is not its owner's. False
     for a process that is gone or hidden.
     """
-    if not HAS_PROC:
-        found = owner(pid)
-        return found is not None and found[0] in uids
     _, _, rest = _read(f"/proc/{pid}/status").partition(b"\nUid:")
     ids = rest.partition(b"\n")[0].split()
     return bool(ids) and all(int(uid) in uids for uid in ids)
@@ -252,20 +224,11 @@ def user_name(uid: int) -> str:
 
 def pids() -> list[int]:
     """List all process ids that are visible, ascending."""
-    if not HAS_PROC:
-        from tunnel_tui.system import portable
-
-        return portable.pids()
     return sorted(_numbers("/proc"))
 
 
 def _all(names: frozenset[str] | None = None) -> Iterator[ProcessStat]:
     """Yield every process, or those of some names, without parsing what is not asked for."""
-    if not HAS_PROC:
-        from tunnel_tui.system import portable
-
-        yield from (s for s in portable.all_stats() if names is None or s.comm in names)
-        return
     wanted = None if names is None else {os.fsencode(name)[:15] for name in names}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():

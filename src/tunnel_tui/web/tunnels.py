@@ -5,7 +5,8 @@ import threading
 import time
 from collections.abc import Sequence
 
-from tunnel_tui.config.load import Config, load_config
+from tunnel_tui.config.config import Config
+from tunnel_tui.config.load import load_config
 from tunnel_tui.errors import ConfigError, UnknownTunnelError
 from tunnel_tui.model import Outcome, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import find_tagged

@@ -3,7 +3,8 @@
 import os
 import time
 
-from tunnel_tui.config.load import Config, load_config
+from tunnel_tui.config.config import Config
+from tunnel_tui.config.load import load_config
 from tunnel_tui.model import digest_of
 from tunnel_tui.settings import Settings
 from tunnel_tui.supervise.monitor.stable_read import EMPTY_QUIET

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tunnel_tui.config.load import Config
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import Reason, State, TunnelStatus
 from tunnel_tui.state.history import Record

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from tunnel_tui.config.load import Config, load_config, read_bytes
+from tunnel_tui.config.config import Config
+from tunnel_tui.config.load import load_config, read_bytes
 from tunnel_tui.config.parse import parse_config
 from tunnel_tui.model import DirectionMode, digest_of
 

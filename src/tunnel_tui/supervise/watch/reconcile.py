@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from tunnel_tui.config.load import Config
+from tunnel_tui.config.config import Config
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.settings import Settings

@@ -7,8 +7,9 @@ from textual import on
 from textual.app import SuspendNotSupported
 
 from tunnel_tui.config.backups import backup
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.edit import Edited, add_tunnels, delete_tunnel
-from tunnel_tui.config.load import Config, load_config, read_bytes
+from tunnel_tui.config.load import load_config, read_bytes
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import Problem, TunnelSpec
 from tunnel_tui.ssh.config_files import configured_forwards

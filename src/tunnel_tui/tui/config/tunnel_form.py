@@ -14,8 +14,9 @@ from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.edit import Edited, add_tunnel, change_tunnel, duplicate_tunnel
-from tunnel_tui.config.load import Config, load_config
+from tunnel_tui.config.load import load_config
 from tunnel_tui.errors import ConfigChangedError, TunnelTuiError
 from tunnel_tui.model import DirectionMode, TunnelSpec
 from tunnel_tui.settings import Settings
@@ -305,11 +306,8 @@ class TunnelForm(ModalScreen[Edited | None]):
         self.run_worker(lambda: self._write(texts), thread=True, exit_on_error=False)
 
     def _write(self, texts: tunnel_draft.Texts) -> None:
-        path, digest, original = (
-            self._settings.config_file,
-            self._config.text_digest,
-            self._original,
-        )
+        path, digest = self._settings.config_file, self._config.text_digest
+        original = self._original
         values = tunnel_draft.changed_values(texts, self._before)
         try:
             if self._purpose is Purpose.CHANGE and original is not None:

@@ -1,6 +1,6 @@
 """The one thing that the header should draw attention to. Pure."""
 
-from tunnel_tui.config.load import Config
+from tunnel_tui.config.config import Config
 from tunnel_tui.config.plan import Plan
 from tunnel_tui.model import Problem
 from tunnel_tui.supervise.monitor.monitor import Snapshot

@@ -1,0 +1,48 @@
+"""The house: no circle of modules, and packages whose names the map knows."""
+
+import re
+from pathlib import Path
+
+import grimp
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "tunnel_tui"
+
+
+def imports() -> dict[str, set[str]]:
+    """Every module with those that it imports when it runs."""
+    graph = grimp.build_graph(PACKAGE, cache_dir=None, exclude_type_checking_imports=True)
+    return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+
+def circles(edges: dict[str, set[str]]) -> list[str]:
+    """Name the modules that are left when all that import nothing that is left are taken away."""
+    left = {module: set(targets) for module, targets in edges.items()}
+    while free := [module for module, targets in left.items() if not targets & left.keys()]:
+        for module in free:
+            del left[module]
+    return sorted(left)
+
+
+def test_no_module_imports_itself_by_others() -> None:
+    assert circles(imports()) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+
+
+def test_the_map_names_every_package() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    packages = (ROOT / "src" / PACKAGE).rglob("__init__.py")
+    names = {path.parent.name for path in packages} - {PACKAGE, "demo"}
+    assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
+
+
+def test_no_module_is_a_hall() -> None:
+    long = [
+        f"{path}: {count}"
+        for path in (ROOT / "src").rglob("*.py")
+        if (count := len(path.read_text().splitlines())) > 400
+    ]
+    assert long == []
