@@ -18,8 +18,8 @@ from tunnel_tui.model import ReasonCode, State, TunnelStatus
 from tunnel_tui.observe.observer import Observer
 from tunnel_tui.state.history import History
 from tunnel_tui.supervise.actions.lifecycle import start_tunnel, start_tunnels, stop_tunnel
+from tunnel_tui.supervise.monitor import monitor as monitor_module
 from tunnel_tui.supervise.monitor.monitor import Monitor, Snapshot
-from tunnel_tui.supervise.monitor.monitor import monitor as monitor_module
 from tunnel_tui.supervise.monitor.stable_read import EMPTY_QUIET
 
 pytestmark = pytest.mark.process

@@ -92,7 +92,7 @@ class Site:
         """List where a secret is found: files of this home, or processes of it."""
         needle = secret.encode()
         files = [path for path in self.home.path.rglob("*") if path.is_file()]
-        found = [str(path) for path in files if needle in path.read_bytes()]
+        found = [str(path) for path in files if needle in _content(path)]
         for pid in self.home.processes():
             for name in ("cmdline", "environ"):
                 try:
@@ -101,3 +101,11 @@ class Site:
                 except OSError:
                     continue
         return found
+
+
+def _content(path: Path) -> bytes:
+    """Read a file; nothing where it has gone meanwhile."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
