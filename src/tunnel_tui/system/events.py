@@ -275,7 +275,7 @@ def _pidfd_budget() -> int:
     import resource
 
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return 1 << 20 if soft == resource.RLIM_INFINITY else max(soft // 4, soft - _SPARE_DESCRIPTORS)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else max(soft // 8, soft - _SPARE_DESCRIPTORS)
 
 
 def _identity(path: str) -> tuple[int, int] | None:
