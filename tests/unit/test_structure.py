@@ -39,6 +39,39 @@ def test_the_map_names_every_package() -> None:
     assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
 
 
+PHRASES = (
+    "Entering interactive",
+    "remote forward success",
+    "Permission denied (",
+    "Authenticated to",
+    "Address already in use",
+    "starting ssh (count",
+    "ssh exited",
+    "not responding",
+    "IDENTIFICATION HAS CHANGED",
+    "Offending",
+    "Host key for",
+)
+
+
+def with_phrases(directory: Path) -> list[str]:
+    """Name the modules outside `ssh/log` that know how ssh or autossh puts something."""
+    return [
+        f"{path.relative_to(directory)}: {phrase}"
+        for path in sorted(directory.rglob("*.py"))
+        if "ssh/log" not in str(path) and "demo" not in path.parts
+        for phrase in PHRASES
+        if phrase in path.read_text().replace("\\", "")
+    ]
+
+
+def test_only_one_package_knows_how_ssh_puts_it(tmp_path: Path) -> None:
+    assert with_phrases(ROOT / "src" / PACKAGE) == []
+    (tmp_path / "x.py").write_text(r'LOST = re.compile("ssh exited with .*")')
+    (tmp_path / "y.py").write_text(r'DENIED = re.compile(r"Permission denied \(")')
+    assert with_phrases(tmp_path) == ["x.py: ssh exited", "y.py: Permission denied ("]
+
+
 def test_no_module_is_a_hall() -> None:
     long = [
         f"{path}: {count}"

@@ -1,11 +1,11 @@
 """The ladder of one tunnel: process, login, forward, far service, round trip."""
 
 import os
-import re
 
 from tunnel_tui.model import Layer, State, TunnelStatus
 from tunnel_tui.observe.ssh_sockets import Sockets, find_connection, traffic_of
 from tunnel_tui.settings import Settings
+from tunnel_tui.ssh.log.phrases import AUTHENTICATED
 from tunnel_tui.ssh.log.tunnel_log import open_own_log
 
 PROBE_TIMEOUT = 1.0
@@ -13,9 +13,6 @@ PROBE_TIMEOUT = 1.0
 _TAIL = 32 * 1024
 _QUIET = 0.3
 """Seconds after which a connection that was not closed counts as answered."""
-_AUTHENTICATED = re.compile(
-    rb'^Authenticated to (\S{1,300})[^"\n]{0,300} using "([^"\n]{1,100})"', re.MULTILINE
-)
 
 
 def climb(settings: Settings, status: TunnelStatus) -> list[Layer]:
@@ -47,7 +44,7 @@ def _authenticated(settings: Settings, status: TunnelStatus, running: bool) -> L
         return Layer("authenticated", False if status.pid else None)
     data = _end_of_log(settings, status)
     data = data[max(0, data.rfind(b"]: starting ")) :]
-    found = _AUTHENTICATED.search(data)
+    found = AUTHENTICATED.search(data)
     if found is None:
         return Layer("authenticated", True if running else None)
     host, method = (part.decode("utf-8", "replace") for part in found.groups())

@@ -5,7 +5,6 @@ that ssh's own configuration names for this tunnel; neither ever comes from the 
 """
 
 import os
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,14 +13,10 @@ from tunnel_tui.logs.tail import open_for_reading, read_tail
 from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.client_config import Host, hosts
+from tunnel_tui.ssh.log.phrases import CHANGED_KEY_OF, OFFENDING_KEY, OFFERED_KEY
 from tunnel_tui.ssh.log.tunnel_log import own_lines
 from tunnel_tui.state.run_record import read_record
 
-_OFFERED = re.compile(r"key sent by the remote host is\s{1,4}(SHA256:[A-Za-z0-9+/]{1,64})")
-_OFFENDING = re.compile(
-    r"^Offending (?:([A-Z0-9-]{1,20}) )?key in (/.{1,4096}):(\d{1,9})\r?$", re.MULTILINE
-)
-_NAME = re.compile(r"^Host key for (\S{1,1024}) has changed", re.MULTILINE)
 _LINES = 400
 _TAIL = 32 * 1024
 _LARGEST = 16 * 1024 * 1024
@@ -87,12 +82,12 @@ def read_changed_key(settings: Settings, text: str, checked: Iterable[Host]) -> 
         None where no warning names one of these hosts and a line of its own files for it.
     """
     of_name = {host.name: host for host in reversed(tuple(checked))}
-    names = [name for name in _NAME.findall(text) if name in of_name]
+    names = [name for name in CHANGED_KEY_OF.findall(text) if name in of_name]
     if not names:
         return None
     host = of_name[names[-1]]
     read: dict[str, list[bytes]] = {}
-    for kind, file, line in dict.fromkeys(reversed(_OFFENDING.findall(text))):
+    for kind, file, line in dict.fromkeys(reversed(OFFENDING_KEY.findall(text))):
         if file not in host.files:
             continue
         if file not in read:
@@ -100,7 +95,7 @@ def read_changed_key(settings: Settings, text: str, checked: Iterable[Host]) -> 
         known = known_fingerprint(read[file], int(line), host.name)
         if known:
             ours = os.path.realpath(file) == os.path.realpath(settings.known_hosts_file)
-            offers = _OFFERED.findall(text)
+            offers = OFFERED_KEY.findall(text)
             offered = offers[-1] if offers else ""
             return ChangedKey(host.name, kind, known, offered, file, int(line), ours, host.hop)
     return None

@@ -10,12 +10,9 @@ from shlex import quote
 
 from tunnel_tui.model import TunnelSpec
 from tunnel_tui.ssh.client_config import SshClient
+from tunnel_tui.ssh.log.phrases import CHANGED_KEY_OF, OFFENDING_KEY
 
 _FINGERPRINT = re.compile(r"(?:^|\s)(SHA256:[A-Za-z0-9+/]{43})\b")
-_OFFENDING = re.compile(
-    r"^Offending (?:\S{1,64} )?key in (?P<file>[^\n]{1,1000}):(?P<line>\d{1,9})$"
-)
-_CHANGED = re.compile(r"^Host key for (\S{1,300}) has changed")
 _KEY = re.compile(r"^Permissions 0?\d{1,6} for '([^']+)'|^Load key \"([^\"]+)\": bad permissions")
 
 
@@ -55,8 +52,8 @@ def _chmod(lines: Sequence[str], client: SshClient | None) -> str:
 def _remove(lines: Sequence[str], client: SshClient | None) -> str:
     """Tell how to forget the known key of the own host or a hop, in a file that ssh reads."""
     known = client.hosts() if client else ()
-    name = next((m[1] for line in reversed(lines) if (m := _CHANGED.match(line))), "")
-    file = next((m["file"] for line in reversed(lines) if (m := _OFFENDING.match(line))), "")
+    name = next((m[1] for line in reversed(lines) if (m := CHANGED_KEY_OF.match(line))), "")
+    file = next((m[2] for line in reversed(lines) if (m := OFFENDING_KEY.match(line))), "")
     for host in known:
         if host.name.lower() == name.lower() and file in host.files:
             return f"remove the old key: ssh-keygen -R {quote(host.name)} -f {quote(file)}"

@@ -1,7 +1,6 @@
 """A login: a person at a prompt, one at a time for each remote host, and what comes of it."""
 
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +17,7 @@ from tunnel_tui.settings import Settings
 from tunnel_tui.ssh import control_socket
 from tunnel_tui.ssh.command import Command
 from tunnel_tui.ssh.log.own_words import own_words
+from tunnel_tui.ssh.log.phrases import REFUSED_METHODS
 from tunnel_tui.ssh.log.reasons import find_reason
 from tunnel_tui.ssh.login_command import build_login
 from tunnel_tui.supervise.login import control_master
@@ -29,7 +29,6 @@ PROMPT_TIMEOUT = 120.0
 _STANDS_WITHIN = 3.0
 _ANSWERED_WRONGLY = frozenset({ReasonCode.PERMISSION_DENIED, ReasonCode.TOO_MANY_FAILURES})
 _ANSWER_AGAIN = "look at password and code (a code may count only once), then log in again"
-_METHODS = re.compile(r"Permission denied \((?P<methods>[^()]*)\)")
 
 
 class Login:
@@ -125,7 +124,7 @@ class Login:
 
 def _asks(reason: Reason) -> bool:
     """Say whether the host takes what a person types; else its keys are what matters."""
-    found = _METHODS.search(reason.evidence)
+    found = REFUSED_METHODS.search(reason.evidence)
     return found is None or any(
         method in found["methods"] for method in ("password", "keyboard-interactive")
     )

@@ -1,14 +1,14 @@
 """What a start has come to: read from what ssh printed since."""
 
 import os
-import re
 from enum import Enum
 
-from tunnel_tui.model import ForwardKind, Outcome, TunnelSpec
+from tunnel_tui.model import Outcome, TunnelSpec
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.client_config import SshClient
 from tunnel_tui.ssh.log.forward_state import judge, success_lines
 from tunnel_tui.ssh.log.line_class import tail_lines
+from tunnel_tui.ssh.log.phrases import STANDS
 from tunnel_tui.ssh.log.reasons import find_reason
 from tunnel_tui.ssh.log.run_start import RunStart
 from tunnel_tui.ssh.log.tunnel_log import open_own_log, own_lines
@@ -16,12 +16,6 @@ from tunnel_tui.supervise.start.launch import Launch
 from tunnel_tui.system import proc
 
 _LOG_WINDOW = 65536
-_SUCCESS = {
-    ForwardKind.LOCAL: re.compile(rb"client_loop\(\):\d+ \([^)]*pid=(\d+)\): Entering interactive"),
-    ForwardKind.REMOTE: re.compile(
-        rb"ssh_confirm_remote_forward\(\):\d+ \([^)]*pid=(\d+)\): remote forward success"
-    ),
-}
 
 
 class StartupResult(Enum):
@@ -35,7 +29,7 @@ class StartupResult(Enum):
 def result_of(started: Launch) -> StartupResult:
     """Say whether the forward of a fresh start stands, by what ssh printed since."""
     output = _output(started)
-    for match in reversed(_SUCCESS[started.forward.kind].findall(output)):
+    for match in reversed(STANDS[started.forward.kind].findall(output)):
         begins = RunStart(started.pid, os.getpid())
         run = judge(output, success_lines(int(match), started.forward)[0], begins, whole=True)
         if run is not None and run.stands and proc.exists(int(match)):
