@@ -57,6 +57,15 @@ def test_it_watches_where_nobody_does(tmp_path: Path, open_engine: Engines) -> N
     assert not watcher_state(settings).running, "the watch is free again"
 
 
+def test_why_it_cannot_watch_is_said(tmp_path: Path, open_engine: Engines) -> None:
+    settings = settle(tmp_path)
+    os.rmdir(settings.log_dir)
+    os.symlink(tmp_path, settings.log_dir)
+    _, seen = open_engine(settings)
+    wait(lambda: seen and "cannot watch" in seen[-1].trouble, "the trouble")
+    assert settings.log_dir in seen[-1].trouble
+
+
 def test_opening_an_app_starts_nothing(tmp_path: Path, open_engine: Engines) -> None:
     settings = settle(tmp_path)
     _, seen = open_engine(settings)

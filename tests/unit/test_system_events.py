@@ -3,12 +3,14 @@ import shutil
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from tunnel_tui.system import events as events_module
 from tunnel_tui.system import files, inotify
 from tunnel_tui.system.events import Event, Events
+from tunnel_tui.system.wake_pipe import WakePipe
 
 
 @pytest.fixture(params=["inotify", "polling"])
@@ -260,3 +262,31 @@ def test_close_gives_everything_back(tmp_path):
     events.close()
     events.wake()
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_pipe_that_is_closed_writes_into_nobodys_file(tmp_path: Path) -> None:
+    """The number of a closed descriptor is the next file's; others may be waking meanwhile."""
+    ending, pipes = threading.Event(), [WakePipe()]
+
+    def hammer() -> None:
+        while not ending.is_set():
+            pipes[-1].wake()
+
+    threads = [threading.Thread(target=hammer) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(3000):
+            pipe = pipes[-1]
+            pipe.close()
+            with (tmp_path / "stranger").open("ab") as one, (tmp_path / "other").open("ab") as two:
+                pipes.append(WakePipe())
+                assert (one.tell(), two.tell()) == (0, 0), number
+            del pipes[0]
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+        pipes[-1].close()
+    assert (tmp_path / "stranger").stat().st_size == 0
+    assert (tmp_path / "other").stat().st_size == 0

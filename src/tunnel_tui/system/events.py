@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tunnel_tui.system import inotify
 from tunnel_tui.system.proc import is_alive, read_stat
 from tunnel_tui.system.signals import open_pidfd
+from tunnel_tui.system.wake_pipe import WakePipe
 
 DIED, CHANGED, WOKEN = "died", "changed", "woken"
 POLL_INTERVAL = 1.0
@@ -59,10 +60,8 @@ class Events:
         self._watches: dict[int, list[_Directory]] = {}
         self._pending: dict[Event, None] = {}
         self._next_look = 0.0
-        self._wake_reader, self._wake_writer = os.pipe()
-        for descriptor in (self._wake_reader, self._wake_writer):
-            os.set_blocking(descriptor, False)
-        self._selector.register(self._wake_reader, selectors.EVENT_READ, self._drain_wake)
+        self._woken = WakePipe()
+        self._selector.register(self._woken.reader, selectors.EVENT_READ, self._drain_wake)
         self._inotify: inotify.Inotify | None = None
         try:
             self._inotify = inotify.Inotify()
@@ -112,10 +111,7 @@ class Events:
 
     def wake(self) -> None:
         """End a wait now; from any thread or signal handler."""
-        try:
-            os.write(self._wake_writer, b"\0")
-        except OSError:  # full: it will wake anyway; closed: nobody waits
-            pass
+        self._woken.wake()
 
     def wait(self, timeout: float) -> list[Event]:
         """Wait until something happens, for at most `timeout` seconds.
@@ -147,12 +143,9 @@ class Events:
         if self._inotify is not None:
             self._inotify.close()
             self._inotify = None
-        reader, writer = self._wake_reader, self._wake_writer
-        self._wake_reader = self._wake_writer = -1
-        if reader >= 0:
+        if self._woken.reader >= 0:
             self._selector.close()
-            os.close(reader)
-            os.close(writer)
+            self._woken.close()
 
     def _open(self, pid: int) -> bool:
         descriptor = open_pidfd(pid) if len(self._pidfds) < self._most_pidfds else None
@@ -184,10 +177,7 @@ class Events:
             del self._dead[next(iter(self._dead))]
 
     def _drain_wake(self) -> None:
-        try:
-            os.read(self._wake_reader, 4096)
-        except OSError:
-            return
+        self._woken.drain()
         self._pending[Event(WOKEN)] = None
 
     def _read_inotify(self) -> None:

@@ -1,11 +1,11 @@
 """What wakes the watcher: other threads, new routes, and a clock that has jumped."""
 
-import os
 import select
 import time
 
 from tunnel_tui.system.clock_jumps import Jumps
 from tunnel_tui.system.network_changes import Routes
+from tunnel_tui.system.wake_pipe import WakePipe
 
 SETTLE = 2.0
 """Seconds from a new route or a jump of the clock until the network is worth trying."""
@@ -19,13 +19,11 @@ class Wakeup:
     """Waits; `wake` may be called from any thread or signal handler."""
 
     def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        for descriptor in (self._reader, self._writer):
-            os.set_blocking(descriptor, False)
+        self._woken = WakePipe()
         self._routes = Routes()
         self._jumps = Jumps()
         self._poll = select.poll()
-        self._poll.register(self._reader, select.POLLIN)
+        self._poll.register(self._woken.reader, select.POLLIN)
         if self._routes.descriptor >= 0:
             self._poll.register(self._routes.descriptor, select.POLLIN)
         self._due: float | None = None
@@ -34,10 +32,7 @@ class Wakeup:
 
     def wake(self) -> None:
         """End the wait."""
-        try:
-            os.write(self._writer, b"\0")
-        except OSError:  # full: it will wake anyway; closed: nobody waits
-            pass
+        self._woken.wake()
 
     def wait(self, until: float) -> None:
         """Wait until woken, or until `until` on the steady clock, but no longer than LOOK."""
@@ -45,10 +40,7 @@ class Wakeup:
             until = min(until, self._due)
         seconds = max(0.0, min(until - time.monotonic(), LOOK))
         self._poll.poll(int(seconds * 1000) + 1)
-        try:
-            os.read(self._reader, 4096)
-        except OSError:
-            pass
+        self._woken.drain()
         jump = self._jumps.jumped()
         if jump:
             self._schedule(f"the clock jumped by {jump:.0f} s")
@@ -66,9 +58,7 @@ class Wakeup:
     def close(self) -> None:
         """Give all descriptors back."""
         self._routes.close()
-        for descriptor in (self._reader, self._writer):
-            os.close(descriptor)
-        self._reader = self._writer = -1
+        self._woken.close()
 
     def _schedule(self, cause: str) -> None:
         if self._due is None:

@@ -25,7 +25,10 @@ class BackgroundWatcher:
 
     Args:
         settings: where things are.
-        changed: called, from a thread of ours, when we have begun to watch.
+        changed: called, from a thread of ours, when we have begun to watch, or cannot.
+
+    Attributes:
+        trouble: why we cannot watch; "" where nothing keeps us from it.
     """
 
     def __init__(self, settings: Settings, changed: Callable[[], None]) -> None:
@@ -81,7 +84,9 @@ class BackgroundWatcher:
             except LockHeldError:
                 return
             except (TunnelTuiError, OSError) as error:
-                self.trouble = str(error)
+                told, self.trouble = self.trouble, str(error)
+                if self.trouble != told:
+                    self._changed()
                 return
             self._watcher, self.trouble = watcher, ""
         if self._latest is not None:

@@ -58,6 +58,8 @@ class LiveEngine:
         duty = self._duty
         if duty is not None and duty.on:
             snapshot = snapshot._replace(watcher=OWN)
+        elif duty is not None and duty.trouble and not snapshot.trouble:
+            snapshot = snapshot._replace(trouble=f"this app cannot watch: {duty.trouble}")
         self._on_snapshot(snapshot)
 
     def _tell_of_duty(self) -> None:
