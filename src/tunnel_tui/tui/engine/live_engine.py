@@ -1,6 +1,7 @@
 """The real engine behind the app: each method is one call of `supervise` or `observe`."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -38,6 +39,7 @@ class LiveEngine:
     def __init__(self, settings: Settings, *, watching: bool = False) -> None:
         self.settings = settings
         self._monitor: Monitor | None = None
+        self._passing = threading.Lock()
         self._duty = BackgroundWatcher(settings, self._tell_of_duty) if watching else None
         self._on_snapshot: Callable[[Snapshot], None] = lambda _: None
 
@@ -52,7 +54,8 @@ class LiveEngine:
     def _see(self, snapshot: Snapshot) -> None:
         if self._duty is not None:
             self._duty.feed(snapshot)
-        self._pass_on(snapshot)
+        with self._passing:
+            self._pass_on(snapshot)
 
     def _pass_on(self, snapshot: Snapshot) -> None:
         duty = self._duty
@@ -64,8 +67,10 @@ class LiveEngine:
 
     def _tell_of_duty(self) -> None:
         monitor = self._monitor
-        if monitor is not None and monitor.snapshot is not None:
-            self._pass_on(monitor.snapshot._replace(changes=()))
+        # The monitor's thread may be about to pass a newer one on: never this one after it.
+        with self._passing:
+            if monitor is not None and monitor.snapshot is not None:
+                self._pass_on(monitor.snapshot._replace(changes=()))
 
     def close(self) -> None:
         """Stop watching. Touches no tunnel."""
