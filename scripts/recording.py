@@ -20,7 +20,7 @@ from tunnel_tui.demo.codes import PASSWORD, hint
 from tunnel_tui.demo.main import Demo, Stage, hint_of
 from tunnel_tui.model import State
 from tunnel_tui.tui.engine.live_engine import LiveEngine
-from tunnel_tui.tui.login.offer_siblings import Offer
+from tunnel_tui.tui.login.offer_siblings import OfferSiblings
 from tunnel_tui.tui.shell.app import TunnelApp
 
 SIZE = (110, 32)
@@ -231,7 +231,7 @@ async def log_in(film: Recorder, pilot: AppPilot, stage: Stage) -> None:
     await film.look(0.8)
     await film.type(code_of(stage), "the code")
     await film.press("enter", "enter")
-    await film.until(lambda: isinstance(pilot.app.screen, Offer), "the offer")
+    await film.until(lambda: isinstance(pilot.app.screen, OfferSiblings), "the offer")
     await film.look(READ)
     await film.press("y", "y · bring up the others, too")
 

@@ -30,7 +30,7 @@ from tunnel_tui.model import State
 from tunnel_tui.tui.config.plan import PlanScreen
 from tunnel_tui.tui.config.tunnel_form import TunnelForm
 from tunnel_tui.tui.engine.live_engine import LiveEngine
-from tunnel_tui.tui.login.offer_siblings import Offer
+from tunnel_tui.tui.login.offer_siblings import OfferSiblings
 from tunnel_tui.tui.shell.app import TunnelApp
 
 WIDE, NARROW = (140, 40), (80, 24)
@@ -75,7 +75,7 @@ async def log_in(pilot: AppPilot, directory: Path, stage: Stage, size: str) -> N
     await pilot.pause(0.5)
     await take(pilot, directory, f"login-prompt-{size}")
     await answer(pilot, "Verification code:", code_of(stage))
-    await wait_for(pilot, lambda: isinstance(pilot.app.screen, Offer), "the offer")
+    await wait_for(pilot, lambda: isinstance(pilot.app.screen, OfferSiblings), "the offer")
     await pilot.pause(0.7)
     await take(pilot, directory, f"login-success-{size}")
     await pilot.press("n", "x")
