@@ -142,6 +142,18 @@ async def test_a_failure_keeps_the_text_and_says_what_to_do(engine: LoginEngine)
         assert "permission denied" not in "\n".join(text_of(app))
 
 
+async def test_a_toast_never_covers_who_is_asking(engine: LoginEngine) -> None:
+    async with opened(engine, (80, 24)) as (app, pilot):
+        await begin(app, pilot)
+        view = app.screen.query_one(TerminalView)
+        app.notify("first word " * 12, timeout=60)
+        app.notify("second word " * 12, timeout=60)
+        await until(pilot, shows(app, "second word"), "both toasts")
+        toasts = [toast.region for toast in app.screen.query("Toast")]
+        assert len(toasts) == 2
+        assert all(toast.area and not toast.overlaps(view.region) for toast in toasts)
+
+
 async def test_leaving_keeps_it_running_and_x_ends_it(engine: LoginEngine) -> None:
     async with opened(engine) as (app, pilot):
         await begin(app, pilot)

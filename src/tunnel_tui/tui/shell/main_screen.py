@@ -313,6 +313,8 @@ class MainScreen(LogActions, ConfigActions):
     @on(PaneRule.TabChosen)
     def _turn_to(self, event: PaneRule.TabChosen) -> None:
         self.body.current = event.tab.value
+        # Toasts go to the top while a prompt is below: its head says who asks.
+        self.set_class(event.tab is Tab.LOGIN, "-login")
         self._looked_up = ()
         self._show_selected()
 
