@@ -1,7 +1,7 @@
 """Why a tunnel is not RUNNING: from log lines to words that a person can act on.
 
 The patterns are what ssh(1) and autossh(1) really print (OpenSSH 9.2, autossh 1.4g), collected
-from real failures; `tests/process/test_observe_reasons.py` makes each failure again.
+from real failures; `tests/process/test_reasons.py` makes each failure again.
 """
 
 import re
