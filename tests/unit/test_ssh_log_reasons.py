@@ -38,3 +38,17 @@ def test_a_start_that_met_a_busy_port_names_the_holder(before: list[str]) -> Non
 
 def test_a_busy_port_is_forgotten_with_the_next_start() -> None:
     assert find_reason([BUSY, START], inward(8000, 8001)) is None
+
+
+def test_a_connection_that_is_over_before_autossh_says_so() -> None:
+    said = "debug1: clientloop.c:client_loop():1290 (pid=7): "
+    lines = [
+        "2026/11/28 00:39:30 autossh[6]: starting ssh (count 1)",
+        "2026/11/28 00:39:30 autossh[6]: ssh child pid is 7",
+        f"{said}Entering interactive session.",
+    ]
+    assert find_reason(lines) is None
+    lines.append("clientloop.c:client_loop():1525 (pid=7): Transferred: sent 3360, received 3184")
+    reason = find_reason(lines)
+    assert reason is not None
+    assert reason.code is ReasonCode.CONNECTION_LOST

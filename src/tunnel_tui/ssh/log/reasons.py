@@ -67,10 +67,17 @@ def find_reason(
         over = _is_over(attempt)
         heard = others if over else ()
         reason = _of_attempt(attempt[stood:], spec, heard, client, stood > 0)
+        if reason is None and stood and not over and _ssh_ended(attempt[stood:]):
+            return connection_lost()  # autossh has not said yet that its ssh is gone
         if reason is not None or stood:
             return reason
         others = () if over else others
     return None
+
+
+def _ssh_ended(lines: Sequence[str]) -> bool:
+    """Tell whether ssh has summed up its traffic, which it does when its connection is over."""
+    return any("): Transferred: sent " in line for line in lines)
 
 
 def last_words(lines: Sequence[str]) -> Reason | None:
