@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.support.progress import numbered
 from tunnel_tui.ssh.log.line_class import classify, decode, sanitise, split_line, strip_debug
 from tunnel_tui.state.line import format_line, parse_line
 from tunnel_tui.state.state_file import StateFile
@@ -138,8 +139,8 @@ def main() -> int:
 def run(count: int, seed: int, offending: Path, path: Path) -> int:
     """Try `count` inputs; save the first that breaks a promise."""
     promises: dict[str, Promise] = {"state": StatePromise(path), "log": check_log}
-    begin = told = time.monotonic()
-    for number, (kind, data) in enumerate(inputs(random.Random(seed)), 1):
+    begin = time.monotonic()
+    for number, (kind, data) in numbered(inputs(random.Random(seed)), count, "inputs"):
         try:
             promises[kind](data)
         except Exception:
@@ -147,13 +148,6 @@ def run(count: int, seed: int, offending: Path, path: Path) -> int:
             traceback.print_exc()
             print(f"input {number:,} of seed {seed} ({kind}) is in {offending}", flush=True)
             return 1
-        now = time.monotonic()
-        if number == count or now - told > 5:
-            told = now
-            speed = number / (now - begin)
-            print(f"{number:,} of {count:,} inputs, {speed:,.0f} per second", flush=True)
-        if number >= count:
-            break
     print(f"nothing found in {time.monotonic() - begin:.0f} s")
     return 0
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.support import forgery
 from tests.support.forgery import EVIL
+from tests.support.progress import numbered
 from tests.support.tunnels import as_yaml, inward, outward, status_of
 from tests.support.waiting import wait_until
 from tunnel_tui.model import Direction, ReasonCode, State, TunnelSpec
@@ -100,8 +101,7 @@ class Reader:
 
 def run(count: int, seed: int, check: Callable[[str], str]) -> int:
     """Try `count` texts on the readers; the exit code."""
-    begin = told = time.monotonic()
-    for number, text in enumerate(banners(seed), 1):
+    for number, text in numbered(banners(seed), count, "texts"):
         started = time.process_time()
         wrong = check(text)
         spent = time.process_time() - started
@@ -113,13 +113,6 @@ def run(count: int, seed: int, check: Callable[[str], str]) -> int:
         if wrong:
             print(f"text {number:,} of seed {seed}: {wrong}\n{text!r}", flush=True)
             return 1
-        now = time.monotonic()
-        if number == count or now - told > 5:
-            told = now
-            speed = number / (now - begin)
-            print(f"{number:,} of {count:,} texts, {speed:,.0f} per second", flush=True)
-        if number >= count:
-            return 0
     return 0
 
 

@@ -348,6 +348,15 @@ def gather(lab: Lab, spec: TunnelSpec) -> tuple[float, str]:
     return float(seconds), name
 
 
+def saying(kind: str, text: str) -> dict[str, Any]:
+    """Let a server say a text where ssh writes it down."""
+    return {
+        "banner": {"banner": text, "denies": True},
+        "methods": {"methods": "publickey\n" + text, "denies": True},
+        "farewell": {"disconnect": "bye\n" + text},
+    }[kind]
+
+
 @pytest.mark.parametrize("kind", ["banner", "methods", "farewell"])
 @pytest.mark.parametrize("file", ["/dev/zero", "fifo", "secret", "large"])
 def test_no_file_is_opened_that_the_configuration_does_not_name(
@@ -362,12 +371,7 @@ def test_no_file_is_opened_that_the_configuration_does_not_name(
         with open(path, "wb") as made:
             made.truncate(4 << 30 if file == "large" else 100)
     text = changed_key(str(path))
-    tricks: dict[str, Any] = {
-        "banner": {"banner": text, "denies": True},
-        "methods": {"methods": "publickey\n" + text, "denies": True},
-        "farewell": {"disconnect": "bye\n" + text},
-    }[kind]
-    serve(**tricks)
+    serve(**saying(kind, text))
     spec = inward(lab.echo.port, free_port(), host="hostile")
     begin(lab, spec)
     settled(lab, spec)
@@ -384,12 +388,7 @@ def test_no_key_of_another_host_is_offered_to_be_forgotten(
     lab: Lab, serve: Serve, kind: str
 ) -> None:
     text = changed_key(lab.home.settings.known_hosts_file, "bank.example")
-    tricks: dict[str, Any] = {
-        "banner": {"banner": text, "denies": True},
-        "methods": {"methods": "publickey\n" + text, "denies": True},
-        "farewell": {"disconnect": "bye\n" + text},
-    }[kind]
-    serve(**tricks)
+    serve(**saying(kind, text))
     spec = inward(lab.echo.port, free_port(), host="hostile")
     begin(lab, spec)
     settled(lab, spec)

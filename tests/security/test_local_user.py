@@ -4,7 +4,8 @@ import os
 import resource
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -100,46 +101,44 @@ def test_locks_on_the_state_file_hold_nobody_up(square: Lab, stranger: User, kin
         assert square.home.processes("ssh", "autossh") == []
 
 
-def test_locks_hide_no_death(square: Lab, stranger: User) -> None:
-    spec = inward(square.echo.port, free_port())
-    square.home.write_config(as_yaml(spec))
-    start_tunnel(square.home.settings, spec, wait=10)
+@contextmanager
+def watched(square: Lab) -> Iterator[Callable[[], None]]:
+    """Watch the one tunnel that runs; gives what kills it and sees that this is told in time."""
     seen: list[list[State]] = []
     monitor = Monitor(square.home.settings, lambda s: seen.append([t.state for t in s.statuses]))
-    holders = [
-        stranger.run_as(HOLD, kind, square.home.state_file).ready()
-        for kind in ("flock", "records", "open file")
-    ]
-    monitor.start()
-    try:
-        wait_until(lambda: seen and seen[-1] == [State.RUNNING], what="RUNNING")
+
+    def kill() -> None:
         began = time.monotonic()
         processes.end(square.home.processes("ssh", "autossh"))
         wait_until(lambda: seen[-1] == [State.DEAD], what="DEAD")
         assert time.monotonic() - began < AT_MOST
+
+    monitor.start()
+    try:
+        wait_until(lambda: seen and seen[-1] == [State.RUNNING], what="RUNNING")
+        yield kill
     finally:
         monitor.stop()
-        for holder in holders:
-            holder.close()
+
+
+def test_locks_hide_no_death(square: Lab, stranger: User) -> None:
+    spec = inward(square.echo.port, free_port())
+    square.home.write_config(as_yaml(spec))
+    start_tunnel(square.home.settings, spec, wait=10)
+    with ExitStack() as holders:
+        for kind in ("flock", "records", "open file"):
+            holders.enter_context(stranger.run_as(HOLD, kind, square.home.state_file).ready())
+        with watched(square) as kill:
+            kill()
 
 
 def test_a_line_that_is_gone_hides_no_death(square: Lab, stranger: User) -> None:
     spec = inward(square.echo.port, free_port())
     square.home.write_config(as_yaml(spec))
     start_tunnel(square.home.settings, spec, wait=10)
-    seen: list[list[State]] = []
-    monitor = Monitor(square.home.settings, lambda s: seen.append([t.state for t in s.statuses]))
-    monitor.start()
     empty = "import os, sys\nprint('ready', flush=True)\nwhile True: os.truncate(sys.argv[1], 0)"
-    try:
-        wait_until(lambda: seen and seen[-1] == [State.RUNNING], what="RUNNING")
-        with stranger.run_as(empty, square.home.state_file).ready():
-            began = time.monotonic()
-            processes.end(square.home.processes("ssh", "autossh"))
-            wait_until(lambda: seen[-1] == [State.DEAD], what="DEAD")
-            assert time.monotonic() - began < AT_MOST
-    finally:
-        monitor.stop()
+    with watched(square) as kill, stranger.run_as(empty, square.home.state_file).ready():
+        kill()
 
 
 def test_the_watcher_ends_in_time_under_locks(

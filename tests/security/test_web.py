@@ -21,7 +21,7 @@ from tests.support.network import free_port, passes
 from tests.support.processes import with_environment
 from tests.support.tunnels import as_yaml, inward
 from tests.support.waiting import wait_until
-from tests.support.webserver import BEARER, KEY, WebServer
+from tests.support.webserver import BEARER, KEY, WebServer, servers_of
 
 pytestmark = pytest.mark.process
 pytest.importorskip("aiohttp")
@@ -36,16 +36,9 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="other users are made by 
 @pytest.fixture
 def make_server(lab: Lab) -> Iterator[Callable[..., WebServer]]:
     """Serve what the test has configured: `make_server(*arguments, variables={…})`."""
-    servers: list[WebServer] = []
-
-    def make(*arguments: str, **options: object) -> WebServer:
-        servers.append(WebServer(lab.home, *arguments, **options))  # type: ignore[arg-type]
-        return servers[-1]
-
     lab.home.write_config(as_yaml())
-    yield make
-    for server in servers:
-        server.stop()
+    with servers_of(lab.home) as make:
+        yield make
 
 
 def pass_of(answer: rawhttp.Answer) -> dict[str, str]:

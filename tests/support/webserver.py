@@ -8,7 +8,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from tests.support.home import Home
 from tests.support.processes import descendants
@@ -132,3 +133,17 @@ class WebServer:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=30)
+
+
+@contextmanager
+def servers_of(home: Home) -> Iterator[Callable[..., WebServer]]:
+    """Give what makes servers for a home; all are stopped at the end."""
+    servers: list[WebServer] = []
+
+    def make(*arguments: str, **options: object) -> WebServer:
+        servers.append(WebServer(home, *arguments, **options))  # type: ignore[arg-type]
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
