@@ -245,19 +245,6 @@ class ReasonCode(StrEnum):
     UNKNOWN = "unknown"
 
 
-TRANSIENT = frozenset(
-    {
-        ReasonCode.UNRESOLVED,
-        ReasonCode.REFUSED,
-        ReasonCode.UNREACHABLE,
-        ReasonCode.TIMED_OUT,
-        ReasonCode.CONNECTION_LOST,
-        ReasonCode.JUMP_FAILED,
-        ReasonCode.REMOTE_PORT_BUSY,
-        ReasonCode.KILLED,
-    }
-)
-"""Reasons that may pass by themselves; all others wait for a person."""
 AWAY = frozenset(
     {
         ReasonCode.UNRESOLVED,
@@ -269,6 +256,8 @@ AWAY = frozenset(
     }
 )
 """The server was not reached: what one tunnel finds out holds for all that lead there."""
+TRANSIENT = AWAY | {ReasonCode.REMOTE_PORT_BUSY, ReasonCode.KILLED}
+"""Reasons that may pass by themselves; all others wait for a person."""
 AGAIN = TRANSIENT | {ReasonCode.LOCAL_PORT_BUSY, ReasonCode.NOT_OURS}
 """Worth another start. A busy local port is seen here, before anybody is bothered; a process
 whose pid belongs to somebody else now is gone (a reboot)."""

@@ -73,17 +73,32 @@ class Settings(NamedTuple):
         """The log of one tunnel."""
         return os.path.join(self.log_dir, f"tunnel-{tunnel_hash}.log")
 
+    @property
+    def private_log_dir(self) -> str:
+        """Where logs are that cannot be in the shared directory."""
+        return os.path.join(self.data_dir, "logs")
+
     def private_log_file(self, tunnel_hash: str) -> str:
         """The log of a tunnel where another user has put something under its shared name."""
-        return os.path.join(self.data_dir, "logs", f"tunnel-{tunnel_hash}.log")
+        return os.path.join(self.private_log_dir, f"tunnel-{tunnel_hash}.log")
+
+    @property
+    def run_dir(self) -> str:
+        """Where the records of started tunnels are."""
+        return os.path.join(self.data_dir, "runs")
 
     def run_record(self, tunnel_hash: str) -> str:
         """What we remember of a tunnel that we started (`state.run_record`)."""
-        return os.path.join(self.data_dir, "runs", tunnel_hash)
+        return os.path.join(self.run_dir, tunnel_hash)
+
+    @property
+    def stderr_dir(self) -> str:
+        """Where that is kept which others said to ssh."""
+        return os.path.join(self.data_dir, "stderr")
 
     def stderr_file(self, tunnel_hash: str) -> str:
         """What proxy programs, jump hosts and banners said to a tunnel's ssh; nothing of ssh's."""
-        return os.path.join(self.data_dir, "stderr", tunnel_hash)
+        return os.path.join(self.stderr_dir, tunnel_hash)
 
     def login_socket(self, remote_host: str) -> str:
         """The control socket of the login that the tunnels of a remote host share."""
@@ -92,6 +107,13 @@ class Settings(NamedTuple):
     def script_socket(self, tunnel_hash: str) -> str:
         """The control socket of a master that the shell scripts made: one for each tunnel."""
         return os.path.join(self.socket_dir, tunnel_hash)
+
+
+def hash_of_log(name: str) -> str | None:
+    """Return the hash in the file name of a tunnel's log; None: it is no such name."""
+    if not (name.startswith("tunnel-") and name.endswith(".log")):
+        return None
+    return name[len("tunnel-") : -len(".log")]
 
 
 def load_settings(

@@ -11,6 +11,7 @@ from tunnel_tui.cli.arguments import UsageError
 from tunnel_tui.cli.context import Context
 from tunnel_tui.cli.output import safe
 from tunnel_tui.cli.registry import FOLLOW, JSON, LINES
+from tunnel_tui.settings import hash_of_log
 
 _LINES = 50
 _LINES_EACH = 10
@@ -55,14 +56,15 @@ def _count(context: Context) -> int | None:
 def _one(context: Context, count: int | None) -> int:
     from tunnel_tui.cli.single import find
     from tunnel_tui.ssh.log.line_class import tail_lines
-    from tunnel_tui.ssh.log.tunnel_log import is_strangers, log_path
+    from tunnel_tui.ssh.log.tunnel_log import log_path
+    from tunnel_tui.system.proc import strange_owner
 
     tunnel, output = find(context, context.arguments.operands[0]), context.output
     path = log_path(context.settings, tunnel.hash)
     lines = _LINES if count is None else count
     if context.arguments.flag(FOLLOW):
         return follow(context, [(tunnel.name, path)], lines)
-    if is_strangers(path):
+    if strange_owner(path):
         output.error(f"{tunnel.name} has no log of ours", f"{path} belongs to another user")
         return codes.FAILED
     if not os.path.lexists(path):
@@ -122,13 +124,13 @@ def log_files(context: Context) -> list[LogFile]:
     except FileNotFoundError:
         return []
     for entry in found:
-        if not (entry.name.startswith("tunnel-") and entry.name.endswith(".log")):
+        tunnel_hash = hash_of_log(entry.name)
+        if tunnel_hash is None:
             continue
         try:
             stat = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
-        tunnel_hash = entry.name[len("tunnel-") : -len(".log")]
         name = names.get(tunnel_hash, "(unknown)")
         files.append(LogFile(name, tunnel_hash, entry.path, stat.st_size, stat.st_mtime))
     return sorted(files, key=lambda file: (file.name, file.hash))

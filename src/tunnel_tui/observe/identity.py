@@ -100,13 +100,10 @@ def foreign_owner(entry: TunnelEntry) -> str:
 
     It may be that user's own tunnel. It is not ours, whatever it looks like.
     """
-    if proc.runs_for(entry.pid, proc.trusted_users()):
-        return ""
     argv = command_line(entry.pid)
     if not program(argv) or tag_of(argv) != entry.hash:
         return ""
-    found = proc.owner(entry.pid)
-    return found[1] if found else ""
+    return proc.foreign_owner(entry.pid)
 
 
 def is_ours(entry: TunnelEntry, pid: int, argv: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from tunnel_tui.observe.tunnel_process import TunnelProcess
 from tunnel_tui.ssh.log.forward_state import ForwardState
 from tunnel_tui.ssh.log.tunnel_log import log_path, was_removed
 from tunnel_tui.state.run_record import read_record
-from tunnel_tui.system.proc import ProcessStat, owner, runs_for, start_time, trusted_users
+from tunnel_tui.system.proc import ProcessStat, foreign_owner, start_time
 
 if TYPE_CHECKING:
     from tunnel_tui.observe.observer import Observer
@@ -173,10 +173,9 @@ class Look:
             return status._replace(reason=reason, ssh_pid=orphan.stat.pid, since=None)
         if past.reason is not None:
             return status
-        user = _foreign_owner(stranger)
-        if stranger is not None and user:
-            return status._replace(reason=reasons.foreign(stranger.pid, user))
         if stranger is not None:
+            if user := foreign_owner(stranger.pid):
+                return status._replace(reason=reasons.foreign(stranger.pid, user))
             return status._replace(reason=reasons.stranger(entry.pid, stranger.comm))
         if spec.interactive:
             return status._replace(reason=reasons.login_lost(spec.remote_host))
@@ -291,14 +290,6 @@ class Look:
             since=past.down_since or start_time(subject.stat),
             reconnects=max(0, run.starts - 1),
         )
-
-
-def _foreign_owner(stat: ProcessStat | None) -> str:
-    """Name the user of a process that neither we nor root run; "" for any other."""
-    if stat is None or runs_for(stat.pid, trusted_users()):
-        return ""
-    found = owner(stat.pid)
-    return found[1] if found else ""
 
 
 def _ask(path: str) -> int | None:

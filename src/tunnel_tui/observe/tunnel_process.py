@@ -30,7 +30,7 @@ class TunnelProcess:
         pid: the registered process.
         forward: what its command line really carries.
         login: the control socket of a login that several tunnels share; "" for anything else.
-        speaks: its ssh was told to print when the forward stands.
+        logs_forward_state: its ssh was told to print when the forward stands.
         has_own_stream: what it prints comes where no server or proxy program can write.
         ssh: the ssh that carries the forward, as of the last `find_ssh`.
         frozen: SIGSTOP holds that ssh (or, while there is none, its autossh): nothing passes.

@@ -45,7 +45,7 @@ class Host(NamedTuple):
 
 
 class SshClient:
-    """What the person's ssh would use for one tunnel, asked when it is needed (`advice.Client`)."""
+    """What the person's ssh would use for one tunnel, asked when it is needed."""
 
     def __init__(self, settings: Settings, spec: TunnelSpec) -> None:
         self._settings = settings

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tunnel_tui.errors import FileRefusedError, StateFileError
 from tunnel_tui.system.files import open_regular, open_shared
-from tunnel_tui.system.proc import trusted_users, user_name
+from tunnel_tui.system.proc import strange_owner
 
 SHARED_TIMEOUT = 0.3
 """Seconds to wait for the lock of the shared file, which anybody may hold."""
@@ -161,7 +161,7 @@ def write_over(fd: int, old: bytes, new: bytes, path: str, start: int = 0) -> No
 def refused(path: str, why: str) -> FileRefusedError:
     """Make the error of a file that is not one to trust."""
     advice = "remove it; it is written anew"
-    if stranger(path):
+    if strange_owner(path):
         advice += ", or set AUTOSSH_STATE_FILE to another place"
     return FileRefusedError("The state file is refused", f"{path}: {why}", advice)
 
@@ -175,22 +175,13 @@ def no_lock(directory: str, error: OSError) -> StateFileError:
     )
 
 
-def stranger(path: str) -> str:
-    """Name the user whose the file is; "" where it is ours or root's, or is not there."""
-    try:
-        uid = os.lstat(path).st_uid
-    except OSError:
-        return ""
-    return "" if uid in trusted_users() else user_name(uid)
-
-
 def _refused_as(path: str, error: FileRefusedError) -> FileRefusedError:
     return refused(path, error.detail.removeprefix(f"{path}: "))
 
 
 def failed(path: str, error: OSError) -> StateFileError:
     """Make the error of a file that cannot be opened or written."""
-    if who := stranger(path):
+    if who := strange_owner(path):
         return StateFileError(
             "The state file cannot be written",
             f"{path} belongs to user {who}: {error.strerror or error}",

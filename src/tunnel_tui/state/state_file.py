@@ -27,11 +27,11 @@ from tunnel_tui.state.io import (
     open_to_read,
     read_all,
     refused,
-    stranger,
     write_over,
 )
 from tunnel_tui.state.line import format_line, parse_line, parse_text
 from tunnel_tui.system.files import SAFE, current, open_private
+from tunnel_tui.system.proc import strange_owner
 
 if TYPE_CHECKING:
     from tunnel_tui.settings import Settings
@@ -229,7 +229,7 @@ class StateFile:
         try:
             os.close(open_state(self.path))
         except (FileRefusedError, StateFileError):
-            if not stranger(self.path):
+            if not strange_owner(self.path):
                 raise
 
     @contextmanager

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from hashlib import sha256
 from types import TracebackType
+from typing import TypeVar
 
 from tunnel_tui.errors import LockHeldError
 from tunnel_tui.system.files import current, make_directory, open_private
 from tunnel_tui.system.proc import runs_for, trusted_users
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
+T = TypeVar("T")
 
 
 class FileLock:
@@ -127,17 +129,12 @@ class Locks:
         """
         self.make()
         paths = [os.path.join(self.directory, _file_name(name)) for name in names]
-        deadline = time.monotonic() + timeout
-        pause = 0.005
-        while True:
-            for path in paths:
-                lock = FileLock(path, passing=True)
-                if lock.take():
-                    return lock
-            if time.monotonic() >= deadline:
-                return None
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.05)
+
+        def take_one() -> FileLock | None:
+            locks = (FileLock(path, passing=True) for path in paths)
+            return next((lock for lock in locks if lock.take()), None)
+
+        return _until(take_one, time.monotonic() + timeout, 0.05)
 
     def make(self) -> None:
         """See that the directory is there, and ours alone.
@@ -203,16 +200,20 @@ def _listed_devices(directory: str) -> set[bytes]:
         os.close(descriptor)
 
 
-def _until(attempt: Callable[[], bool], deadline: float | None) -> bool:
-    """Repeat an attempt with short pauses until it succeeds or the deadline has passed."""
+def _until(attempt: Callable[[], T], deadline: float | None, longest: float = _LONGEST_PAUSE) -> T:
+    """Repeat an attempt with short pauses until it succeeds or the deadline has passed.
+
+    Returns:
+        What came of the last attempt.
+    """
     pause = _FIRST_PAUSE
-    while not attempt():
+    while not (found := attempt()):
         left = pause if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            return False
+            break
         time.sleep(min(pause, left))
-        pause = min(pause * 2, _LONGEST_PAUSE)
-    return True
+        pause = min(pause * 2, longest)
+    return found
 
 
 def _try_flock(descriptor: int) -> bool:

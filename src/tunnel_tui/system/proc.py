@@ -212,6 +212,26 @@ def trusted_users() -> frozenset[int]:
     return frozenset((0, os.geteuid()))
 
 
+def foreign_owner(pid: int) -> str:
+    """Name the user of a process that neither we nor root run; "" for any other."""
+    if runs_for(pid, trusted_users()):
+        return ""
+    found = owner(pid)
+    return found[1] if found else ""
+
+
+def strange_owner(path: str) -> str:
+    """Name the user whose a file or directory is; "" where it is ours or root's, or is not there.
+
+    A symlink is not followed.
+    """
+    try:
+        uid = os.lstat(path).st_uid
+    except OSError:
+        return ""
+    return "" if uid in trusted_users() else user_name(uid)
+
+
 def user_name(uid: int) -> str:
     """Name a user; the number where nobody has it."""
     import pwd

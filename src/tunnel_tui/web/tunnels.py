@@ -11,7 +11,7 @@ from tunnel_tui.errors import ConfigError, UnknownTunnelError
 from tunnel_tui.model import Outcome, State, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.identity import find_tagged
 from tunnel_tui.observe.observer import Observer
-from tunnel_tui.settings import Settings
+from tunnel_tui.settings import Settings, hash_of_log
 from tunnel_tui.ssh.log.line_class import tail_lines
 from tunnel_tui.ssh.log.tunnel_log import log_path
 from tunnel_tui.state.state_file import StateFile
@@ -91,8 +91,8 @@ class Tunnels:
         except FileNotFoundError:
             return []
         for file in files:
-            digest = file.name.removeprefix("tunnel-").removesuffix(".log")
-            if file.name != f"tunnel-{digest}.log" or not file.is_file(follow_symlinks=False):
+            digest = hash_of_log(file.name)
+            if digest is None or not file.is_file(follow_symlinks=False):
                 continue
             stat = file.stat(follow_symlinks=False)
             moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stat.st_mtime))

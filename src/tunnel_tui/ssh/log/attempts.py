@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from tunnel_tui.model import Reason, TunnelSpec
 from tunnel_tui.ssh.client_config import SshClient
-from tunnel_tui.ssh.log.reasons import ENDED, attempts_of, begins_run, find_reason, succeeded
+from tunnel_tui.ssh.log.reasons import (
+    SSH_START,
+    attempts_of,
+    begins_run,
+    ends_attempt,
+    find_reason,
+    succeeded,
+)
 
 _STAMP = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) ")
 
@@ -46,18 +53,15 @@ def tell(
     attempts = attempts_of(lines)
     last = max((n for n, attempt in enumerate(attempts) if succeeded(attempt, remote)), default=-1)
     since = attempts[last:] if last >= 0 else attempts
-    begun = sum(any("]: starting ssh (count " in line for line in part) for part in attempts)
-    before = sum(
-        any("]: starting ssh (count " in line for line in part) for part in attempts[: last + 1]
-    )
-    ends = [stamp(line) for part in since for line in part if any(w in line for w in ENDED)]
+    later = sum(any(SSH_START in line for line in part) for part in attempts[last + 1 :])
+    ends = [stamp(line) for part in since for line in part if ends_attempt(line)]
     starts = [stamp(line) for part in since for line in part if "]: starting " in line]
     first = ends if last >= 0 else starts
     return AttemptHistory(
         find_reason(lines, spec, remote=remote, others=others, client=client),
         last >= 0,
         _trying(attempts),
-        begun - before,
+        later,
         next((moment for moment in first if moment), None),
         next((moment for moment in reversed(ends) if moment), None),
         next((stamp(line) for line in reversed(lines) if begins_run(line)), None),
@@ -66,7 +70,7 @@ def tell(
 
 def _trying(attempts: Sequence[Sequence[str]]) -> bool:
     last = attempts[-1] if attempts else ()
-    return not any(word in line for line in last for word in ENDED)
+    return not any(ends_attempt(line) for line in last)
 
 
 def stamp(line: str) -> float | None:

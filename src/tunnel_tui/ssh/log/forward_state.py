@@ -10,18 +10,15 @@ from typing import NamedTuple
 
 from tunnel_tui.model import Forward
 from tunnel_tui.settings import LOG_CAP, Settings
-from tunnel_tui.ssh.log.run_start import RunStart
+from tunnel_tui.ssh.log.phrases import ORIGIN
+from tunnel_tui.ssh.log.run_start import ANYBODY, RunStart
 from tunnel_tui.ssh.log.tunnel_log import open_old_copy, open_own_log
 from tunnel_tui.state.run_record import read_record
 
 TAIL = 4096
 BLOCK = 256 * 1024
 OVERLAP = 512
-_ORIGIN = (
-    rb"^(?:debug\d: )?[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \((?:[^)\n]{0,300}[ (])?"
-    rb"pid=(?P<pid>\d{1,9})\): "
-)
-"""What LogVerbose puts in front of a message: file, function, line, program (from 9.8 on), pid."""
+_ORIGIN = ORIGIN.encode()
 VOID = re.compile(
     _ORIGIN + rb"(?P<what>channel \d+: open failed: administratively prohibited"
     rb"|remote forward failure for: listen|Timeout, server |Transferred: sent |send disconnect: )",
@@ -35,7 +32,6 @@ _SUCCESS = re.compile(
 _IN_USE = re.compile(
     _ORIGIN + rb"(?P<what>bind \[[^\]\n]{1,300}\]:\d+: Address already in use)", re.MULTILINE
 )
-_ANYBODY = RunStart()
 
 _SPOKEN = (
     b"): Entering interactive session.",
@@ -116,7 +112,7 @@ class ForwardStateReader:
         self._key: tuple[bytes, ...] = ()
         self._asked: tuple[int, Forward] | None = None
         self._run = ForwardState()
-        self._start = RunStart()
+        self._start = ANYBODY
 
     def look(self, holder: int) -> Tail | None:
         """Read the end of the log alone; None where there is none. `holder` as for `read`."""
@@ -246,7 +242,7 @@ class ForwardStateReader:
 
 
 def judge(
-    data: bytes, success: bytes, begins: RunStart = _ANYBODY, *, whole: bool
+    data: bytes, success: bytes, begins: RunStart = ANYBODY, *, whole: bool
 ) -> ForwardState | None:
     """Judge a run by the end of its log alone; None where one has to look further back.
 

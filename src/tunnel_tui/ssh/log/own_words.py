@@ -9,9 +9,9 @@ its pid, or ssh's with what LogVerbose puts in front (file, function, line and p
 import re
 from collections.abc import Iterable
 
-_FROM_SSH = re.compile(
-    r"^(?:debug\d: )?[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \((?:[^)]{0,300}[ (])?pid=(\d{1,9})\): "
-)
+from tunnel_tui.ssh.log.phrases import ORIGIN
+
+_FROM_SSH = re.compile(ORIGIN)
 _FROM_AUTOSSH = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d autossh\[(\d{1,9})\]: ")
 _BEGINS = re.compile(r"port set to 0|starting ssh \(count 1\)$")
 _CHILD = re.compile(r"ssh child pid is (\d{1,9})$")
@@ -47,7 +47,7 @@ def own_words(
             elif not doubtful:
                 kept.append(line)  # of an earlier run
         elif ssh := _FROM_SSH.match(line):
-            if int(ssh[1]) in pids or (leader == 0 and not doubtful):
+            if int(ssh["pid"]) in pids or (leader == 0 and not doubtful):
                 kept.append(line)
                 doubtful = _CARRIES.match(line[ssh.end() :]) is not None
         elif (ours := _FROM_US.match(line)) and starter and int(ours[1]) == starter:

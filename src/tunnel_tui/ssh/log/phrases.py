@@ -4,6 +4,11 @@ import re
 
 from tunnel_tui.model import ForwardKind
 
+ORIGIN = (
+    r"^(?:debug\d: )?[\w.-]{1,64}\.c:\w{1,64}\(\):\d{1,9} \((?:[^)\n]{0,300}[ (])?"
+    r"pid=(?P<pid>\d{1,9})\): "
+)
+"""What LogVerbose puts in front of a message: file, function, line, program (from 9.8 on), pid."""
 STANDS = {
     ForwardKind.LOCAL: re.compile(rb"client_loop\(\):\d+ \([^)]*pid=(\d+)\): Entering interactive"),
     ForwardKind.REMOTE: re.compile(

@@ -19,7 +19,8 @@ MOST_LINES = 1000
 _STAMPED = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d [\w-]+\[\d+\]: ")
 """In front of what autossh says, and of what we say."""
 _OUR_START = re.compile(r"\d{4}/\d\d/\d\d \S+ tunnel-tui\[\d+\]: starting ")
-_SSH_START = "]: starting ssh (count "
+SSH_START = "]: starting ssh (count "
+"""How autossh begins a connection attempt."""
 _NOISE = re.compile(
     r"^(?:debug\d: |@|Warning: Permanently added|Authenticated to|pledge|  |"
     r"(?:[\w.-]+\.c:\w+\(\):\d+ \([^)]*pid=\d+\): )?(?:Transferred|Bytes per second|Exit status)|"
@@ -36,7 +37,7 @@ _QUOTING = re.compile(r"Received disconnect from |\S{1,300}: Permission denied \
 """So begin the lines that end in a server's own words."""
 _EXIT_STATUS = re.compile(r"ssh exited (?:prematurely )?with (?:error )?status (\d+)")
 _EXIT_SIGNAL = re.compile(r"ssh exited on signal (\d+)")
-ENDED = ("ssh exited", "; autossh exiting", "received signal to exit")
+_ENDED = ("ssh exited", "; autossh exiting", "received signal to exit")
 """What autossh says when an attempt is over."""
 _TOLD_TO_END = re.compile(r"received signal to exit \((\d+)\)")
 
@@ -187,10 +188,15 @@ def begins_run(line: str) -> bool:
     return _OUR_START.match(line) is not None
 
 
+def ends_attempt(line: str) -> bool:
+    """Tell whether autossh says with this line that a connection attempt is over."""
+    return any(words in line for words in _ENDED)
+
+
 def attempts_of(lines: Sequence[str]) -> list[Sequence[str]]:
     """Split the last run of a log into its connection attempts, oldest first."""
     run = _last_run(lines)
-    starts = [0, *(n for n, line in enumerate(run) if _SSH_START in line), len(run)]
+    starts = [0, *(n for n, line in enumerate(run) if SSH_START in line), len(run)]
     return [run[begin:end] for begin, end in pairwise(starts) if end > begin]
 
 
@@ -235,9 +241,9 @@ def _of_attempt(
 
 def _is_over(attempt: Sequence[str]) -> bool:
     """Tell whether the ssh of an attempt has ended, as far as autossh was there to say so."""
-    if not any(_SSH_START in line for line in attempt):
+    if not any(SSH_START in line for line in attempt):
         return True
-    return any(words in line for line in attempt for words in ENDED)
+    return any(ends_attempt(line) for line in attempt)
 
 
 def _best_match(

@@ -6,9 +6,8 @@ from itertools import islice
 
 from tunnel_tui.logs.rotate import Stays, last_lines
 from tunnel_tui.ssh.log.forward_state import BLOCK, OVERLAP, VOID
-from tunnel_tui.ssh.log.run_start import RunStart
+from tunnel_tui.ssh.log.run_start import ANYBODY, RunStart
 
-_ANYBODY = RunStart()
 _PROOF = (
     b"Entering interactive session.",
     b"remote forward success for: listen",
@@ -21,7 +20,7 @@ _FAR = 1024 * 1024 * 1024
 """Bytes before the end in which the beginning of the run is looked for."""
 
 
-def what_stays(begins: RunStart = _ANYBODY) -> Stays:
+def what_stays(begins: RunStart = ANYBODY) -> Stays:
     """Make the rule of what stays of a log: what proves the current run, and the last whole lines.
 
     Without the first nobody could tell any more whether a remote forward stands. Nothing is there

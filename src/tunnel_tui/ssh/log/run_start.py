@@ -41,5 +41,9 @@ class RunStart(NamedTuple):
         return int(digits) if digits.isdigit() else 0
 
 
+ANYBODY = RunStart()
+"""Any autossh and any process of ours."""
+
+
 def _after(place: int, words: bytes) -> int:
     return place + len(words) if place >= 0 else -1

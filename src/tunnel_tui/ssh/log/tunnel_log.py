@@ -23,14 +23,6 @@ def log_path(settings: Settings, tunnel_hash: str) -> str:
     return private if os.path.lexists(private) else settings.log_file(tunnel_hash)
 
 
-def is_strangers(path: str) -> bool:
-    """Say whether somebody whose files are not believed has put something under a name."""
-    try:
-        return os.lstat(path).st_uid not in trusted_users()
-    except OSError:
-        return False
-
-
 def open_own_log(settings: Settings, tunnel_hash: str, pid: int = 0) -> int | None:
     """Open a tunnel's log for reading; None where there is none to be believed.
 

@@ -15,7 +15,7 @@ from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.model import State, TunnelStatus
 from tunnel_tui.observe.look import Look
 from tunnel_tui.observe.observer import Observer
-from tunnel_tui.settings import Settings
+from tunnel_tui.settings import Settings, hash_of_log
 from tunnel_tui.supervise.monitor.config_file import ConfigFile
 from tunnel_tui.supervise.monitor.history_writer import HistoryWriter
 from tunnel_tui.supervise.monitor.pending_plan import PendingPlan
@@ -197,9 +197,9 @@ class Monitor:
         return self._when_logged(name, now, soonest)
 
     def _when_logged(self, name: str, now: float, soonest: float) -> float:
-        if not (name.startswith("tunnel-") and name.endswith(".log")):
+        tunnel_hash = hash_of_log(name)
+        if tunnel_hash is None:
             return inf
-        tunnel_hash = name[len("tunnel-") : -len(".log")]
         statuses = self.snapshot.statuses if self.snapshot else ()
         for status in statuses:
             if status.spec.hash == tunnel_hash and status.state is State.RUNNING:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Collection
 
 from tunnel_tui.errors import FileRefusedError
-from tunnel_tui.settings import Settings
+from tunnel_tui.settings import Settings, hash_of_log
 from tunnel_tui.state.run_record import remove_record
 from tunnel_tui.system.files import open_directory
 
@@ -18,9 +18,9 @@ def delete_traces(settings: Settings, tunnel_hash: str, *, shared: bool = True) 
         shared: also what stands in the shared directory; False where it is another user's.
     """
     remove_record(settings, tunnel_hash)
-    _delete(os.path.dirname(settings.stderr_file("")), [tunnel_hash])
+    _delete(settings.stderr_dir, [tunnel_hash])
     name = os.path.basename(settings.log_file(tunnel_hash))
-    places = [os.path.dirname(settings.private_log_file(""))]
+    places = [settings.private_log_dir]
     for directory in [*places, settings.log_dir] if shared else places:
         _delete(directory, [name, f"{name}.1"])
 
@@ -29,14 +29,13 @@ def delete_all_traces(settings: Settings, kept: Collection[str]) -> None:
     """Do so for all tunnels but those that are kept, by hash."""
 
     def goes(name: str) -> bool:
-        log = name.removesuffix(".1")
-        shape = log.startswith("tunnel-") and log.endswith(".log")
-        return shape and log[len("tunnel-") : -len(".log")] not in kept
+        tunnel_hash = hash_of_log(name.removesuffix(".1"))
+        return tunnel_hash is not None and tunnel_hash not in kept
 
-    for directory in (settings.log_dir, os.path.dirname(settings.private_log_file(""))):
+    for directory in (settings.log_dir, settings.private_log_dir):
         _delete(directory, goes)
-    for path in (settings.run_record(""), settings.stderr_file("")):
-        _delete(os.path.dirname(path), lambda name: name not in kept)
+    for directory in (settings.run_dir, settings.stderr_dir):
+        _delete(directory, lambda name: name not in kept)
 
 
 def _delete(directory: str, names: Collection[str] | Callable[[str], bool]) -> None:

@@ -10,8 +10,8 @@ from tunnel_tui.errors import (
     TunnelTuiError,
 )
 from tunnel_tui.settings import Settings
-from tunnel_tui.ssh.log.tunnel_log import is_strangers
 from tunnel_tui.system import files
+from tunnel_tui.system.proc import strange_owner
 
 LOG_DIRECTORY_MODE = 0o1777
 """Sticky: everybody may write there, and nobody removes what is another's."""
@@ -60,10 +60,10 @@ def open_log(settings: Settings, tunnel_hash: str) -> tuple[str, int]:
     path = settings.log_file(tunnel_hash)
     try:
         try:
-            if not is_strangers(settings.log_dir):
+            if not strange_owner(settings.log_dir):
                 return path, files.open_log(path)
         except FileRefusedError:
-            if not is_strangers(path):
+            if not strange_owner(path):
                 raise
         path = settings.private_log_file(tunnel_hash)
         files.make_directory(os.path.dirname(path), 0o700)
@@ -73,7 +73,7 @@ def open_log(settings: Settings, tunnel_hash: str) -> tuple[str, int]:
         advice = f"its owner or root removes it with: tunnel-tui stop-tunnel {tunnel_hash[:8]}"
         raise FileRefusedError(error.title, error.detail, advice) from error
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def open_stderr(settings: Settings, tunnel_hash: str) -> int:
@@ -87,10 +87,11 @@ def open_stderr(settings: Settings, tunnel_hash: str) -> int:
         files.make_directory(os.path.dirname(path), 0o700)
         return files.open_log(path, append=False)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
-def _unwritable(path: str, error: OSError) -> SpawnError:
+def unwritable(path: str, error: OSError) -> SpawnError:
+    """Make the error of a log that cannot be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     advice = "make room on the disk" if full else "check the directory"
     return SpawnError("the log cannot be written", f"{path}: {error.strerror or error}", advice)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,13 +24,14 @@ from tunnel_tui.supervise.process.local_port import check_listener
 from tunnel_tui.supervise.process.outcomes import LOCK_TIMEOUT, is_running, overtaken
 from tunnel_tui.supervise.process.process_tree import ProcessTable, leaders
 from tunnel_tui.supervise.process.terminate import end_processes
+from tunnel_tui.supervise.process.traces import delete_traces
 from tunnel_tui.supervise.process.tunnel_log import (
     NOT_STARTED,
-    _unwritable,
     make_log_directory,
     note,
     open_log,
     open_stderr,
+    unwritable,
     write_line,
 )
 from tunnel_tui.system import files, proc, signals, spawn
@@ -49,7 +50,6 @@ class Launch(NamedTuple):
     spec: TunnelSpec
     pid: int
     forward: Forward
-    log_file: str
     offset: int
     reconnects: bool
 
@@ -70,7 +70,7 @@ def launch(
         settings: where things are.
         spec: the tunnel.
         census: a recent look at the processes; None: look now.
-        asked: when the start was asked for (`wishes.now`); not if it was stopped since.
+        asked: when the start was asked for (`stop_requests.now`); not if it was stopped since.
         again: only if it is still registered: somebody may have stopped it meanwhile.
         command: what `build_command` made of it a moment ago; None: make it now.
         state: the state file, where it is open already.
@@ -92,7 +92,7 @@ def launch(
         gone = again and not _is_wanted(settings, state, spec.hash)
         if gone or stop_requests.is_outdated(spec.hash, asked):
             return overtaken(spec), None
-        if census is None or os.path.lexists(settings.log_file(spec.hash)):
+        if census is None or os.path.lexists(log_path(settings, spec.hash)):
             # A log without a live entry: a start may have been killed a moment ago, and what it
             # has spawned be on its way. Only a look from under the lock is sure to see that.
             census = ProcessTable(settings, {spec.hash})
@@ -158,7 +158,7 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Comm
         try:
             write_line(log, f"starting {spec.name}")
         except OSError as error:  # the disk is full
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         offset = os.lseek(log, 0, os.SEEK_CUR)
         pid = spawn.spawn(command.argv, command.environment, log, said)
         write_record(settings, spec.hash, pid, log)
@@ -169,7 +169,7 @@ def _start(settings: Settings, state: StateFile, spec: TunnelSpec, command: Comm
         _undo(pid)
         remove_record(settings, spec.hash)
         raise
-    return Launch(settings, spec, pid, forward, path, offset, command.reconnects)
+    return Launch(settings, spec, pid, forward, offset, command.reconnects)
 
 
 @lru_cache(maxsize=2)
@@ -197,10 +197,8 @@ def _note_refusal(settings: Settings, spec: TunnelSpec, error: TunnelTuiError) -
 
 def _call_off(settings: Settings, state: StateFile, started: Launch) -> None:
     _undo(started.pid)
-    remove_record(settings, started.spec.hash)
+    delete_traces(settings, started.spec.hash)
     state.remove(started.spec.hash, started.pid)
-    with suppress(OSError):
-        os.unlink(started.log_file)
 
 
 def _undo(pid: int) -> None:

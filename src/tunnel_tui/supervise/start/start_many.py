@@ -59,7 +59,8 @@ def start_tunnels(
         wait: seconds for each to stand or fail; 0 returns once all processes are spawned.
         cancel: when set, what is not started yet is skipped.
         again: only those that are still registered: somebody may have stopped them meanwhile.
-        asked: when they were asked for (`wishes.now`), None: now; none that was stopped since.
+        asked: when they were asked for (`stop_requests.now`), None: now; none that was
+            stopped since.
     """
     asked = stop_requests.now() if asked is None else asked
     return _Batch(settings, specs, progress, wait, cancel, again, asked).run()

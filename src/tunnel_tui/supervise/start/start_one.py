@@ -29,7 +29,7 @@ def start_tunnel(
 ) -> Outcome:
     """Start a tunnel unless it runs; with `wait`, say what became of it within that many seconds.
 
-    Not if it was stopped since it was `asked` for (`wishes.now`; None: now).
+    Not if it was stopped since it was `asked` for (`stop_requests.now`; None: now).
 
     Raises:
         InteractiveTunnelError: the tunnel needs a person at a prompt (where somebody is logged

@@ -46,7 +46,8 @@ def stop_tunnel(
         name: for the messages, where no entry knows it.
         grace: seconds between TERM and KILL.
         keep_logins: remote hosts whose login stays even without a tunnel on it.
-        asked: when it was asked for (`wishes.now`), None: now; later starts are not overtaken.
+        asked: when it was asked for (`stop_requests.now`), None: now; later starts are not
+            overtaken.
 
     Raises:
         StateFileError, FileRefusedError, LockHeldError: as they say.

@@ -5,9 +5,9 @@ import os
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.logs.rotate import cap_log
 from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
-from tunnel_tui.settings import LOG_CAP, Settings
+from tunnel_tui.settings import LOG_CAP, Settings, hash_of_log
 from tunnel_tui.ssh.log.retained_lines import what_stays
-from tunnel_tui.ssh.log.run_start import RunStart
+from tunnel_tui.ssh.log.run_start import ANYBODY, RunStart
 from tunnel_tui.state.run_record import read_record
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.process.process_tree import registered
@@ -21,7 +21,7 @@ def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[
     capped: list[str] = []
     failures: list[str] = []
     empty_stderr(settings, limit)
-    for place in (settings.log_dir, os.path.dirname(settings.private_log_file(""))):
+    for place in (settings.log_dir, settings.private_log_dir):
         try:
             names = _large_logs(place, limit)
         except OSError:
@@ -29,10 +29,10 @@ def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[
         except TunnelTuiError as error:
             failures.append(str(error))
             continue
-        for name in names:
+        for name, tunnel_hash in names:
             try:
-                record = read_record(settings, name[len("tunnel-") : -len(".log")])
-                begins = RunStart(record.pid, record.starter) if record else RunStart()
+                record = read_record(settings, tunnel_hash)
+                begins = RunStart(record.pid, record.starter) if record else ANYBODY
                 if cap_log(os.path.join(place, name), limit, what_stays(begins)):
                     capped.append(name)
             except (TunnelTuiError, OSError) as error:
@@ -40,20 +40,19 @@ def cap_logs(settings: Settings, limit: int = LOG_CAP) -> tuple[list[str], list[
     return capped, failures
 
 
-def _large_logs(place: str, limit: int) -> list[str]:
+def _large_logs(place: str, limit: int) -> list[tuple[str, str]]:
+    """List the logs to cap: name and hash of the tunnel."""
     with files.open_directory(place) as directory, os.scandir(directory) as entries:
         return [
-            entry.name
+            (entry.name, tunnel_hash)
             for entry in entries
-            if entry.name.startswith("tunnel-")
-            and entry.name.endswith(".log")
-            and _is_large(entry, limit)
+            if (tunnel_hash := hash_of_log(entry.name)) is not None and _is_large(entry, limit)
         ]
 
 
 def empty_stderr(settings: Settings, limit: int = LOG_CAP) -> None:
     """Empty what banners, proxy programs and jump hosts have said, where it is too much."""
-    directory = settings.stderr_file("")
+    directory = settings.stderr_dir
     try:
         with os.scandir(directory) as entries:
             for entry in entries:

@@ -50,8 +50,8 @@ class StartQueue:
     def put(self, jobs: Iterable[Job], asked: float | None = None) -> None:
         """Queue starts; a tunnel that is in the queue already stays where it is.
 
-        It counts as asked for at `asked` (`wishes.now`; None: now): a stop before that moment
-        does not concern it.
+        It counts as asked for at `asked` (`stop_requests.now`; None: now): a stop before that
+        moment does not concern it.
         """
         asked = stop_requests.now() if asked is None else asked
         with self._changed:
