@@ -216,6 +216,8 @@ class State(StrEnum):
     STOPPED = "STOPPED"
 
 
+UP = frozenset({State.RUNNING, State.STARTING})
+"""A process of the tunnel lives."""
 STATE_ORDER: dict[State, int] = {state: rank for rank, state in enumerate(State)}
 """Worst first: the order in which a person wants to hear of them."""
 

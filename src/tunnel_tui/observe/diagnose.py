@@ -2,7 +2,7 @@
 
 import os
 
-from tunnel_tui.model import Layer, State, TunnelStatus
+from tunnel_tui.model import UP, Layer, State, TunnelStatus
 from tunnel_tui.observe.ssh_sockets import Sockets, find_connection, traffic_of
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.log.phrases import AUTHENTICATED
@@ -30,7 +30,7 @@ def climb(settings: Settings, status: TunnelStatus) -> list[Layer]:
 
 
 def _process(status: TunnelStatus) -> Layer:
-    alive = status.state in (State.RUNNING, State.STARTING)
+    alive = status.state in UP
     parts = [f"pid {status.pid}" if status.pid else "none"]
     if status.ssh_pid and status.ssh_pid != status.pid:
         parts.append(f"ssh {status.ssh_pid}")

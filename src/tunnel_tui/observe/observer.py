@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from tunnel_tui.logs.tail import read_tail
-from tunnel_tui.model import Forward, Layer, State, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.model import UP, Forward, Layer, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.observe.fast_path import by_word
 from tunnel_tui.observe.identity import OurProcess, find_tagged, identify, is_of_another
 from tunnel_tui.observe.look import Look
@@ -195,7 +195,7 @@ class Observer:
         return frozenset(
             status.spec.hash
             for status in statuses
-            if status.spec.hash not in known and status.state in (State.RUNNING, State.STARTING)
+            if status.spec.hash not in known and status.state in UP
         )
 
     def scan(self, among: Collection[int] | None = None) -> None:

@@ -49,7 +49,7 @@ def rides(entry: TunnelEntry) -> bool:
 def attach(settings: Settings, spec: TunnelSpec, asked: float | None = None) -> Outcome:
     """Bring an interactive tunnel up on the login of its remote host, without a new login.
 
-    Not if it was stopped since it was `asked` for (`wishes.now`; None: now).
+    Not if it was stopped since it was `asked` for (`stop_requests.now`; None: now).
 
     Raises:
         InteractiveTunnelError: nobody is logged in there; a person must.

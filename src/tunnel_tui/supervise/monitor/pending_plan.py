@@ -1,7 +1,7 @@
 """What applying the configuration would do, worked out only when something has changed."""
 
 from tunnel_tui.config.plan import Plan, make_plan
-from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.model import UP, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.settings import Settings
 from tunnel_tui.ssh.command import same_command
 from tunnel_tui.supervise.monitor.config_file import ConfigFile
@@ -29,11 +29,7 @@ class PendingPlan:
         """
         if configuration.broken is not None or not configuration.good.text_digest:
             return None
-        alive = {
-            (status.spec.hash, status.pid)
-            for status in statuses
-            if status.state in (State.RUNNING, State.STARTING)
-        }
+        alive = {(status.spec.hash, status.pid) for status in statuses if status.state in UP}
         key = (configuration.good.text_digest, configuration.changed, entries, frozenset(alive))
         if key == self._key:
             return self._plan

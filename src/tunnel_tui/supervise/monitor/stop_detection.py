@@ -3,13 +3,11 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from tunnel_tui.errors import LockHeldError, TunnelTuiError
-from tunnel_tui.model import State, TunnelStatus
+from tunnel_tui.model import UP, State, TunnelStatus
 from tunnel_tui.settings import Settings
 from tunnel_tui.state.run_record import read_record
 from tunnel_tui.state.state_file import StateFile
 from tunnel_tui.supervise.monitor.snapshot import STOPPING
-
-_UP = (State.RUNNING, State.STARTING)
 
 
 def without_false_deaths(
@@ -45,7 +43,7 @@ def without_false_deaths(
 
 def _falls(before: TunnelStatus, status: TunnelStatus) -> bool:
     """Say whether a tunnel that was up is on its way down."""
-    if before.state not in _UP:
+    if before.state not in UP:
         return False
     without_ssh = status.state is State.STARTING and status.ssh_pid is None
     stood = before.state is State.RUNNING or before.detail == STOPPING

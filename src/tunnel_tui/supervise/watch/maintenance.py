@@ -4,7 +4,7 @@ import os
 
 from tunnel_tui.errors import TunnelTuiError
 from tunnel_tui.logs.rotate import cap_log
-from tunnel_tui.model import State, TunnelEntry, TunnelSpec, TunnelStatus
+from tunnel_tui.model import UP, TunnelEntry, TunnelSpec, TunnelStatus
 from tunnel_tui.settings import LOG_CAP, Settings, hash_of_log
 from tunnel_tui.ssh.log.retained_lines import what_stays
 from tunnel_tui.ssh.log.run_start import ANYBODY, RunStart
@@ -80,7 +80,7 @@ def adopt_lost(settings: Settings, statuses: tuple[TunnelStatus, ...]) -> list[T
     known = {entry.hash for entry in state.read().entries}
     adopted = []
     for status in statuses:
-        up = status.state in (State.RUNNING, State.STARTING)
+        up = status.state in UP
         if not up or status.pid is None or status.spec.hash in known:
             continue
         entry = TunnelEntry.of(status.spec, status.pid)

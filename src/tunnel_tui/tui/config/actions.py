@@ -11,7 +11,7 @@ from tunnel_tui.config.config import Config
 from tunnel_tui.config.edit import Edited, add_tunnels, delete_tunnel
 from tunnel_tui.config.load import load_config, read_bytes
 from tunnel_tui.errors import TunnelTuiError
-from tunnel_tui.model import Problem, TunnelSpec
+from tunnel_tui.model import UP, Problem, TunnelSpec
 from tunnel_tui.ssh.config_files import configured_forwards
 from tunnel_tui.system.borrowed import rights_of_owner
 from tunnel_tui.tui.config import editor
@@ -23,7 +23,7 @@ from tunnel_tui.tui.format.text import clean
 from tunnel_tui.tui.shell.header_notice import count, mistakes
 from tunnel_tui.tui.shell.messages import ConfigWritten
 from tunnel_tui.tui.table.empty import SAMPLE
-from tunnel_tui.tui.tunnels.actions import UP, Actions
+from tunnel_tui.tui.tunnels.actions import Actions
 
 
 class ConfigActions(Actions):

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from tunnel_tui.config.plan import Plan
-from tunnel_tui.model import State, TunnelStatus
+from tunnel_tui.model import UP, State, TunnelStatus
 from tunnel_tui.tui.dialogs.page import PageScreen, scroll_keys
 from tunnel_tui.tui.format.line import TONE_CLASSES, Toned
 from tunnel_tui.tui.format.text import Tone, clean
@@ -17,7 +17,6 @@ from tunnel_tui.tui.shell.header_notice import count
 
 APPLY = Binding("y,p,enter", "accept", "apply", id="plan.apply", show=False, key_display="y")
 LEAVE = Binding("escape,n,q", "leave", "not now", id="plan.leave", show=False, key_display="esc")
-UP = frozenset({State.RUNNING, State.STARTING})
 SHOWN_KEPT = 3
 """Names of tunnels that stay; of more, the number."""
 

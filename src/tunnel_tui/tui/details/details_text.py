@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from shlex import join
 from typing import NamedTuple
 
-from tunnel_tui.model import DirectionMode, Layer, ReasonCode, State, TunnelStatus
+from tunnel_tui.model import UP, DirectionMode, Layer, ReasonCode, State, TunnelStatus
 from tunnel_tui.ssh.host_keys import ChangedKey
 from tunnel_tui.state.history import Record
 from tunnel_tui.supervise.info.tunnel_details import TunnelDetails
@@ -100,7 +100,7 @@ def body_facts(
         traffic = status.traffic
         text = f"{amount(traffic.received)} in, {amount(traffic.sent)} out"
         facts.append(("traffic", text, Tone.PLAIN))
-    if status.state in {State.RUNNING, State.STARTING}:
+    if status.state in UP:
         facts.append(("reconnects", f"{status.reconnects} since its start", Tone.PLAIN))
     facts.append(("last day", _last_day(more, now), Tone.PLAIN))
     facts.append(("group", clean(spec.group), Tone.PLAIN))

@@ -1,6 +1,6 @@
 """Whether an action can be done to a tunnel now, and if not, why not. Pure."""
 
-from tunnel_tui.model import State
+from tunnel_tui.model import UP, State
 from tunnel_tui.tui.table.rows import Row
 
 NO_TUNNEL = "no tunnel is selected"
@@ -36,7 +36,7 @@ def _log_in(row: Row) -> str:
         return f"its login is under way: {row.login}"
     if not status.spec.interactive:
         return NEEDS_NONE
-    if status.state in {State.RUNNING, State.STARTING}:
+    if status.state in UP:
         return "it is logged in already"
     return "" if status.configured else UNCONFIGURED
 
@@ -49,7 +49,7 @@ def _stop(row: Row) -> str:
 
 
 def _restart(row: Row) -> str:
-    up = row.status.state in {State.RUNNING, State.STARTING}
+    up = row.status.state in UP
     if row.status.spec.interactive and not up:
         return NEEDS_PERSON
     return "" if row.status.configured else UNCONFIGURED

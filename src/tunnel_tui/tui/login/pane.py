@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from tunnel_tui.model import DirectionMode, Reason, ReasonCode, State, TunnelSpec, TunnelStatus
+from tunnel_tui.model import UP, DirectionMode, Reason, ReasonCode, TunnelSpec, TunnelStatus
 from tunnel_tui.tui.format.glyphs import Glyphs
 from tunnel_tui.tui.format.line import TONE_CLASSES, LineWidget, Toned, spans_width
 from tunnel_tui.tui.format.text import Span, Tone, clean, clean_lines, cut, ends, width_of
@@ -194,7 +194,7 @@ def teach(status: TunnelStatus | None) -> list[Span]:
     if not spec.interactive:
         name = clean(spec.name)
         return [Span(f"{name} logs in by key: it never asks. s starts it.", Tone.DIM)]
-    if status.state in {State.RUNNING, State.STARTING}:
+    if status.state in UP:
         return [Span("logged in; it stays so when you leave this app", Tone.DIM)]
     return [
         Span("a", Tone.KEY),

@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.app import App
 
-from tunnel_tui.model import Outcome, Reason, State
+from tunnel_tui.model import UP, Outcome, Reason, State
 from tunnel_tui.supervise.monitor.monitor import Change
 from tunnel_tui.tui.format.text import clean
 
@@ -94,7 +94,7 @@ class Announcer:
 
 def is_death(change: Change) -> bool:
     """Say whether a tunnel that was up, or on its way up, has died."""
-    return change.after is State.DEAD and change.before in {State.RUNNING, State.STARTING}
+    return change.after is State.DEAD and change.before in UP
 
 
 def explain_death(reason: Reason | None) -> str:

@@ -91,28 +91,28 @@ class TunnelApp(KeysInOrder):
         os.environ.pop("NO_COLOR", None)
         super().__init__()
         self.engine = engine
-        wishes = self.preferences = load_preferences(
+        preferences = self.preferences = load_preferences(
             preferences_file(engine.settings), bindings.IDS
         )
         glyphs = choose_glyphs(environment)
-        if wishes.ascii is not None:
-            glyphs = ASCII if wishes.ascii else UNICODE
+        if preferences.ascii is not None:
+            glyphs = ASCII if preferences.ascii else UNICODE
         self.context = Context(self, engine, glyphs, read_only=read_only)
         self._demo_hint = demo_hint
         self._login_hint = login_hint
         self._inbox = Inbox()
         self._pace, self._pace_of_deaths = RateLimit(), RateLimit()
-        self._announcer = Announcer(self, wishes.bell)
+        self._announcer = Announcer(self, preferences.bell)
         self._progress: tuple[str, int, int] | None = None
         self._begun = False
         self.presence: Presence | None = None
         self._planned_at: float | None = None
         for theme in THEMES:
             self.register_theme(theme)
-        theme = BY_WORD.get(wishes.theme) or choose_theme(environment)
+        theme = BY_WORD.get(preferences.theme) or choose_theme(environment)
         self.theme = theme.name
-        bindings.use_keys(wishes.keys)
-        self.set_keymap(dict(wishes.keys))
+        bindings.use_keys(preferences.keys)
+        self.set_keymap(dict(preferences.keys))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave out what a read-only app has not (Textual asks before every action)."""
@@ -151,15 +151,15 @@ class TunnelApp(KeysInOrder):
         if self._login_hint is not None:
             self.set_interval(1.0, self._show_header)
         self.run_worker(self._look_for_programs, thread=True, exit_on_error=False)
-        self._tell_of_wishes()
+        self._report_preferences()
         if self.presence is not None:
             self.run_worker(self._meet_others, thread=True, exit_on_error=False)
 
-    def _tell_of_wishes(self) -> None:
+    def _report_preferences(self) -> None:
         """Tell what is wrong with the settings file; it is ignored."""
-        wishes = self.preferences
-        lines = [str(problem) for problem in wishes.problems]
-        lines += bindings.find_clashes(wishes.keys)
+        preferences = self.preferences
+        lines = [str(problem) for problem in preferences.problems]
+        lines += bindings.find_clashes(preferences.keys)
         if lines:
             title = count(len(lines), "mistake") + " in the settings"
             more = [f"and {len(lines) - 4} more"] if len(lines) > 4 else []
@@ -374,7 +374,7 @@ def run(settings: Settings, demo_hint: str = "", *, read_only: bool = False) -> 
 
     if read_only:
         return show(TunnelApp(ReadOnlyEngine(settings), READ_ONLY, read_only=True))
-    wishes = load_preferences(preferences_file(settings))
-    app = TunnelApp(LiveEngine(settings, watching=wishes.watch), demo_hint)
+    preferences = load_preferences(preferences_file(settings))
+    app = TunnelApp(LiveEngine(settings, watching=preferences.watch), demo_hint)
     app.presence = Presence(settings)
     return show(app)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from tunnel_tui.model import State, TunnelSpec
+from tunnel_tui.model import UP, State, TunnelSpec
 from tunnel_tui.tui.dialogs.confirm import Confirm
 from tunnel_tui.tui.format.text import clean, forward_of, is_plain
 from tunnel_tui.tui.keys.availability import why_not
@@ -17,8 +17,6 @@ from tunnel_tui.tui.shell.pane_tabs import PaneRule, Tab
 from tunnel_tui.tui.table.filter_bar import FilterBar
 from tunnel_tui.tui.table.rows import Row, next_order
 from tunnel_tui.tui.table.table import TunnelTable
-
-UP = frozenset({State.RUNNING, State.STARTING})
 
 
 class Actions(Screen[None]):

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from tunnel_tui.model import State
+from tunnel_tui.model import UP, State
 from tunnel_tui.tui.format.text import clean
 from tunnel_tui.tui.keys.availability import why_not
 from tunnel_tui.tui.shell.header_notice import count
 from tunnel_tui.tui.table.arrange_actions import Arranging
 from tunnel_tui.tui.table.rows import Row
 from tunnel_tui.tui.table.tree import Branch
-from tunnel_tui.tui.tunnels.actions import UP
 
 LISTED = 8
 """Names that a question lists; more are counted."""
